@@ -1,0 +1,85 @@
+"""`farthing VERB ...`: the door. One module a verb, imported only when that verb is used.
+
+Knows the verbs' names and how a command ends; nothing of models, and it imports no NumPy.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from cyclopts import App, CycloptsError
+from cyclopts.config import Env, Toml
+
+from farthing import __version__
+from farthing.config import home
+from farthing.errors import FarthingError, InputError
+
+VERBS = {
+    "run": "answer one prompt",
+    "chat": "talk in the terminal",
+    "serve": "start the OpenAI-compatible server",
+    "pull": "fetch a model and pack it",
+    "ls": "list the models on this machine",
+    "show": "describe one model: shape, weights, bits",
+    "rm": "remove a model",
+    "bench": "measure this machine, and farthing on it",
+    "cost": "show what has been spent, and what it would cost elsewhere",
+    "doctor": "say what this machine can do, and what is wrong with it",
+}
+SETTINGS = "settings.toml"
+INTERRUPTED = 130
+BROKEN_PIPE = 1
+
+
+def make_app(asked: str | None = None) -> App:
+    """All verbs, none of them imported; `asked` shows its own docstring as its help."""
+    app = App(
+        name="farthing",
+        help="Open-weight language models for the least money on hardware you own, with the bill.",
+        help_epilogue="`farthing VERB --help` explains a verb. A flag can also be set as"
+        f" FARTHING_VERB_FLAG, or under [VERB] in {home() / SETTINGS}.",
+        version=__version__,
+        config=[Env("FARTHING_"), Toml(home() / SETTINGS, must_exist=False)],
+        suppress_keyboard_interrupt=False,
+        print_error=False,
+        exit_on_error=False,
+        result_action="return_value",
+    )
+    for place, (name, does) in enumerate(VERBS.items()):
+        help = None if name == asked else does
+        app.command(f"farthing.cli.{name}:{name}", name=name, help=help, sort_key=place)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line. Returns the exit code; only a bug escapes as an exception."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verb = words[0] if words else None
+    try:
+        if verb and not verb.startswith("-") and verb not in VERBS:
+            raise InputError(unknown(verb))
+        code = make_app(verb)(words)
+        sys.stdout.flush()
+    except FarthingError as error:
+        return complain(str(error), error.exit_code)
+    except CycloptsError as error:
+        return complain(str(error), 2)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader left (`| head`). Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code if isinstance(code, int) else 0
+
+
+def unknown(verb: str) -> str:
+    near = get_close_matches(verb, VERBS, n=2)
+    guess = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(VERBS)}"
+    return f"there is no verb {verb!r}; {guess}"
+
+
+def complain(message: str, code: int) -> int:
+    print(f"farthing: {message}", file=sys.stderr)
+    return code
