@@ -1,0 +1,85 @@
+"""What every reader of a checkpoint offers. Knows no file format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing.errors import FormatError
+from farthing.weight import Form, Matrix
+
+Vector = NDArray[np.float32]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A tensor before it is read: [N, K] with its form, or [N] with None, held as fp32."""
+
+    shape: Shape
+    form: Form | None
+
+
+class Tensors(Protocol):
+    """Named tensors, read one at a time, so that a model need not fit in memory."""
+
+    def names(self) -> list[str]: ...
+
+    def layout(self, name: str) -> Layout: ...
+
+    def tensor(self, name: str) -> Matrix | Vector: ...
+
+
+class Checkpoint(Tensors, Protocol):
+    """A model as someone published it, under Hugging Face's names and config.json keys."""
+
+    @property
+    def kind(self) -> str:
+        """ "gguf" or "huggingface"."""
+        ...
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that hold the weights: their hash names the source."""
+        ...
+
+    @property
+    def config(self) -> dict[str, Any]: ...
+
+    @property
+    def generation(self) -> dict[str, Any]:
+        """generation_config.json; empty if the checkpoint has none."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """GGUF's key-value pairs; empty for other formats."""
+        ...
+
+    def tokenizer_files(self) -> dict[str, str]:
+        """File name -> JSON text; empty if the vocabulary is only in `metadata`."""
+        ...
+
+
+def json_object(text: bytes | str, what: str) -> dict[str, Any]:
+    """Parse JSON that must be an object without repeated keys; FormatError begins with `what`."""
+    import json
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise FormatError(f"{what}: the key {twice[:80]!r} stands there twice")
+        return found
+
+    try:
+        value = json.loads(text, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{what}: not JSON we can read: {str(error)[:200]}") from error
+    if not isinstance(value, dict):
+        raise FormatError(f"{what}: a JSON {type(value).__name__}, where an object is expected")
+    return value
