@@ -1,0 +1,102 @@
+"""What a step of the reference reads and writes: new tokens, and the keys and values kept of old.
+
+Knows nothing of pages: a sequence's keys and values are one array, grown by each step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from farthing.weight import bf16_to_f32, f32_to_bf16
+
+Arithmetic = Literal["fp32", "native"]
+"""fp32 rounds nothing more than fp32 does; native rounds what the native side rounds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """Tokens start..stop of the step, standing at `position` onwards of one sequence."""
+
+    sequence: int
+    start: int
+    stop: int
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """tokens [T], positions [T] of each token in its sequence, rows [R] whose logits are wanted."""
+
+    tokens: Any
+    positions: Any
+    rows: Any
+    segments: tuple[Segment, ...]
+
+    @classmethod
+    def of(
+        cls,
+        pieces: Sequence[tuple[int, int, Sequence[int]]],
+        *,
+        rows: Sequence[int] | None = None,
+        xp: Any = np,
+    ) -> "Step":
+        """From (sequence, position of its first token here, tokens). rows=None wants them all.
+
+        Arrays are of the namespace `xp`.
+        """
+        tokens: list[int] = []
+        positions: list[int] = []
+        segments = []
+        for sequence, position, new in pieces:
+            start, stop = len(tokens), len(tokens) + len(new)
+            segments.append(Segment(sequence=sequence, start=start, stop=stop, position=position))
+            tokens += new
+            positions += range(position, position + len(new))
+        wanted = range(len(tokens)) if rows is None else rows
+        return cls(
+            tokens=xp.asarray(tokens, dtype=xp.int64),
+            positions=xp.asarray(positions, dtype=xp.int64),
+            rows=xp.asarray(list(wanted), dtype=xp.int64),
+            segments=tuple(segments),
+        )
+
+
+@dataclass(slots=True)
+class LayerCache:
+    """One layer's keys and values, [P, kv_heads * head_dim] for each sequence."""
+
+    arithmetic: Arithmetic = "fp32"
+    kept: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+
+    def extend(self, segment: Segment, k: Any, v: Any) -> tuple[Any, Any]:
+        """Keeps the segment's k and v, forgetting what stood at its positions and after.
+
+        Returns the keys and values of the whole sequence so far.
+        """
+        if self.arithmetic == "native":
+            k, v = _bf16(k), _bf16(v)
+        old = self.kept.get(segment.sequence)
+        assert segment.position <= (0 if old is None else old[0].shape[0]), "a hole in the cache"
+        if old is not None and segment.position:
+            xp = array_namespace(k)
+            k, v = (xp.concat([a[: segment.position], b]) for a, b in zip(old, (k, v), strict=True))
+        self.kept[segment.sequence] = k, v
+        return k, v
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    layers: tuple[LayerCache, ...]
+
+    @classmethod
+    def empty(cls, layers: int, arithmetic: Arithmetic = "fp32") -> "Cache":
+        return cls(tuple(LayerCache(arithmetic) for _ in range(layers)))
+
+
+def _bf16(x: Any) -> Any:
+    """Rounded to bf16 and back. NumPy only: the array API has no bf16."""
+    assert isinstance(x, np.ndarray)
+    return bf16_to_f32(f32_to_bf16(x))

@@ -1,0 +1,118 @@
+"""Matrices as the reference reads them, and products with them. Slow, and the judge.
+
+Shapes: T tokens, N outputs, K inputs, B blocks of 32 inputs.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from farthing.weight import COLUMNS, Matrix, bf16_to_f32, f32_to_bf16
+
+Activations = Literal["fp32", "bf16", "int8"]
+"""What a linear's input is rounded to before the product."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A matrix [N, K] and the rounding of the inputs it meets."""
+
+    matrix: Matrix
+    activations: Activations = "fp32"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.matrix.shape
+
+    @cached_property
+    def values(self) -> NDArray[np.float32]:
+        """[N, K] fp32, made once."""
+        return self.matrix.dequantize()
+
+
+def bind(
+    tensors: Mapping[str, Matrix | NDArray[np.float32]], activations: Activations = "fp32"
+) -> dict[str, Weight | NDArray[np.float32]]:
+    """A checkpoint's tensors as a model page takes them.
+
+    With int8 activations, bf16 matrices meet bf16 inputs, as on the native side.
+    """
+
+    def of(tensor: Matrix | NDArray[np.float32]) -> Weight | NDArray[np.float32]:
+        if not isinstance(tensor, Matrix):
+            return tensor
+        bf16 = activations == "int8" and tensor.form.bits == 16
+        return Weight(tensor, "bf16" if bf16 else activations)
+
+    return {name: of(tensor) for name, tensor in tensors.items()}
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """[T, K] -> [T, N]; the weight is a Weight, or an array [N, K] of x's own kind."""
+    if not isinstance(weight, Weight):
+        y = array_namespace(x).matmul(x, weight.T)
+    elif weight.activations == "int8":
+        y = _linear_int8(x, weight.matrix)
+    elif weight.activations == "bf16":
+        y = bf16_to_f32(f32_to_bf16(x)) @ weight.values.T
+    else:
+        y = x @ array_namespace(x).asarray(weight.values).T
+    return y if bias is None else y + bias
+
+
+def quantize(x: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """[T, K] -> codes [T, K] in -127..127 and scales [T, B], by token and 32 inputs.
+
+    The last block may be short.
+    """
+    blocks = _blocks(x)
+    amax = np.abs(blocks).max(-1, initial=0)
+    inverse = np.divide(np.float32(127), amax, out=np.zeros_like(amax), where=amax > 0)
+    codes = np.clip(np.rint(blocks * inverse[..., None]), -127, 127).astype(np.int8)
+    return codes.reshape(len(x), -1)[:, : x.shape[1]], amax * np.float32(1 / 127)
+
+
+def block_sums(
+    codes: NDArray[np.int8], matrix: Matrix
+) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.int32]]]:
+    """For each run of inputs with one scale on both sides: its columns, products, sums.
+
+    products [T, N] are sums of input code times weight code (stored code less the form's bias),
+    sums [T, 1] of input codes alone. Exact: whole numbers below 2^24 in fp32 matrix products.
+    """
+    run = min(matrix.form.group, COLUMNS)
+    for start in range(0, codes.shape[1], run):
+        part = slice(start, min(start + run, codes.shape[1]))
+        left = codes[:, part].astype(np.float32)
+        right = matrix.codes[:, part].astype(np.float32) - matrix.form.bias
+        yield (
+            part,
+            (left @ right.T).astype(np.int32),
+            left.sum(1, keepdims=True).astype(np.int32),
+        )
+
+
+def _linear_int8(x: NDArray[np.float32], matrix: Matrix) -> NDArray[np.float32]:
+    """Blocks are added in order, in fp32."""
+    codes, scales = quantize(x)
+    weight_scale, offset = matrix.groups()
+    y = np.zeros((len(x), matrix.shape[0]), np.float32)
+    for part, products, sums in block_sums(codes, matrix):
+        scale = scales[:, part.start // COLUMNS, None]
+        group = part.start // matrix.form.group
+        y += weight_scale[:, group] * scale * products.astype(np.float32)
+        if matrix.form.offset == "min":
+            y += offset[:, group] * scale * sums.astype(np.float32)
+    return y
+
+
+def _blocks(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[T, K] -> [T, B, 32], the last block filled with zeros."""
+    padded = np.zeros((len(x), -(-x.shape[1] // COLUMNS) * COLUMNS), np.float32)
+    padded[:, : x.shape[1]] = x
+    return padded.reshape(len(x), -1, COLUMNS)
