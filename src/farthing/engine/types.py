@@ -71,11 +71,78 @@ class Finished(msgspec.Struct, frozen=True):
     usage: Usage
 
 
+class Started(msgspec.Struct, frozen=True, array_like=True):
+    """A request left the queue. `cached_tokens` of its prompt need not be computed."""
+
+    request: str
+    cached_tokens: int
+
+
+class Charge(msgspec.Struct, frozen=True, array_like=True):
+    """Nanoseconds of one step that a request caused. `kind` is an index into usage.CLASSES.
+
+    The sum of a request's charges is its usage; whoever adds them up knows the bill of a request
+    whose engine died.
+    """
+
+    request: str
+    kind: int
+    nanoseconds: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A request that was not taken: no tokens, no Finished. `code` names the error's class."""
+
+    request: str
+    code: str
+    message: str
+
+
+class Counters(msgspec.Struct, frozen=True, array_like=True):
+    """The engine's state after a step, and its sums since it began (nanoseconds and tokens)."""
+
+    busy: int = 0
+    idle: int = 0
+    load: int = 0
+    running: int = 0
+    waiting: int = 0
+    pages: int = 0
+    """In the pool."""
+    pages_used: int = 0
+    """By running sequences."""
+    pages_kept: int = 0
+    """By the prefix cache alone: free when needed."""
+    steps: int = 0
+    preemptions: int = 0
+    prompt_tokens: int = 0
+    """Of the requests that started, cached ones included."""
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
 class Events(msgspec.Struct, tag="events"):
     """All that one step gave. `step_nanoseconds` is the native call, for live figures."""
 
-    tokens: list[Token]
-    finished: list[Finished]
+    tokens: list[Token] = []
+    finished: list[Finished] = []
+    started: list[Started] = []
+    charges: list[Charge] = []
+    refused: list[Refused] = []
+    step_nanoseconds: int = 0
+    counters: Counters = Counters()
+
+
+class EngineInfo(msgspec.Struct, kw_only=True, frozen=True, tag="info"):
+    """What is running, told once when it is ready."""
+
+    isa: str
+    threads: int
+    vocabulary: int
+    max_context: int
+    """Longest prompt plus answer: what was asked, what the model reads, what the pool holds."""
+    page_bytes: int
+    pages: int
+    load_nanoseconds: int
 
 
 class Step(msgspec.Struct):
@@ -140,6 +207,9 @@ class Sampled(msgspec.Struct):
 class Runner(Protocol):
     """Runs steps over a pool of pages. The engine knows the model by this alone."""
 
+    isa: str
+    """The instruction set in use."""
+    threads: int
     vocabulary: int
     max_context: int
     page_bytes: int
@@ -157,5 +227,3 @@ class Runner(Protocol):
         """[S] share of the step's time that each segment caused, by the work of every op; sums to
         one. See meter/attribution.py."""
         ...
-
-
