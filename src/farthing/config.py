@@ -14,6 +14,12 @@ def home() -> Path:
     return Path(os.environ.get("FARTHING_HOME") or platformdirs.user_data_dir("farthing"))
 
 
+def settings() -> Path:
+    """The user's settings: a table for each verb's flags, and [machine] for the price of an hour.
+    It need not exist."""
+    return home() / "settings.toml"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineConfig:
     threads: int = 0

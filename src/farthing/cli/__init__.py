@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Env, Toml
 
 from farthing import __version__
-from farthing.config import home
+from farthing.config import settings
 from farthing.errors import FarthingError, InputError
 
 VERBS = {
@@ -27,7 +27,6 @@ VERBS = {
     "cost": "show what has been spent, and what it would cost elsewhere",
     "doctor": "say what this machine can do, and what is wrong with it",
 }
-SETTINGS = "settings.toml"
 INTERRUPTED = 130
 BROKEN_PIPE = 1
 
@@ -38,9 +37,9 @@ def make_app(asked: str | None = None) -> App:
         name="farthing",
         help="Open-weight language models for the least money on hardware you own, with the bill.",
         help_epilogue="`farthing VERB --help` explains a verb. A flag can also be set as"
-        f" FARTHING_VERB_FLAG, or under [VERB] in {home() / SETTINGS}.",
+        f" FARTHING_VERB_FLAG, or under [VERB] in {settings()}.",
         version=__version__,
-        config=[Env("FARTHING_"), Toml(home() / SETTINGS, must_exist=False)],
+        config=[Env("FARTHING_"), Toml(settings(), must_exist=False)],
         suppress_keyboard_interrupt=False,
         print_error=False,
         exit_on_error=False,
