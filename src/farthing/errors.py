@@ -6,6 +6,7 @@ FarthingError                 exit 1, HTTP 500
 ├── NotFound                  exit 2, HTTP 404   no model, file or request of that name
 ├── Denied                    exit 2, HTTP 401   no key, or an unknown one
 ├── FormatError               exit 3, HTTP 500   a file is damaged, or newer than we are
+├── DiskFull                  exit 1, HTTP 500   no room for a model; nothing half-written stays
 ├── Busy                      exit 4, HTTP 503   try again: no room for one more sequence
 └── EngineDied                exit 1, HTTP 500   the engine's process ended in mid-request
 
@@ -51,6 +52,10 @@ class Denied(FarthingError):
 class FormatError(FarthingError):
     exit_code = 3
     code = "bad_file"
+
+
+class DiskFull(FarthingError):
+    code = "disk_full"
 
 
 class Busy(FarthingError):

@@ -90,7 +90,7 @@ class File:
         if path.stat().st_size < 24:
             raise FormatError(f"{path}: {path.stat().st_size} bytes, too short for a GGUF file")
         self.path = path
-        self.data: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
+        self.data: NDArray[np.uint8] = np.asarray(np.memmap(path, np.uint8, "r"))
         cursor = Cursor(path, self.data)
         tensors, pairs = _head(cursor)
         self.metadata: dict[str, Any] = dict(_pairs(cursor, pairs))

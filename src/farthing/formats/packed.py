@@ -9,6 +9,7 @@ Knows nothing of where models live.
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -122,6 +123,8 @@ def write(
             out.write(_bytes_of(name, tensors.tensor(name), place).data)
             progress(_up(place.offset + place.bytes), total)
         out.truncate(start + total)
+        out.flush()
+        os.fsync(out.fileno())
 
 
 def open(folder: Path) -> Packed:
@@ -135,7 +138,7 @@ def open(folder: Path) -> Packed:
     size = path.stat().st_size
     if size < 16:
         raise FormatError(f"{path}: {size} bytes, too short; pull the model again")
-    data: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
+    data: NDArray[np.uint8] = np.asarray(np.memmap(path, np.uint8, "r"))
     header, start = _header(path, data)
     return Packed(
         folder=folder,

@@ -1,5 +1,7 @@
 """What every reader of a checkpoint offers. Knows no file format."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,13 +68,11 @@ class Checkpoint(Tensors, Protocol):
 
 def json_object(text: bytes | str, what: str) -> dict[str, Any]:
     """Parse JSON that must be an object without repeated keys; FormatError begins with `what`."""
-    import json
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
             raise FormatError(f"{what}: the key {twice[:80]!r} stands there twice")
         return found
 
