@@ -17,6 +17,9 @@ from farthing.weight import COLUMNS, Matrix, bf16_to_f32, f32_to_bf16
 Activations = Literal["fp32", "bf16", "int8"]
 """What a linear's input is rounded to before the product."""
 
+LEAST = np.float32(2.0**-120)
+"""127 over anything smaller may be infinite in fp32."""
+
 
 @dataclass(frozen=True)
 class Weight:
@@ -68,11 +71,11 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 def quantize(x: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """[T, K] -> codes [T, K] in -127..127 and scales [T, B], by token and 32 inputs.
 
-    The last block may be short.
+    The last block may be short. One whose largest is below LEAST is all zeros.
     """
     blocks = _blocks(x)
     amax = np.abs(blocks).max(-1, initial=0)
-    inverse = np.divide(np.float32(127), amax, out=np.zeros_like(amax), where=amax > 0)
+    inverse = np.divide(np.float32(127), amax, out=np.zeros_like(amax), where=amax >= LEAST)
     codes = np.clip(np.rint(blocks * inverse[..., None]), -127, 127).astype(np.int8)
     return codes.reshape(len(x), -1)[:, : x.shape[1]], amax * np.float32(1 / 127)
 

@@ -1,0 +1,1 @@
+"""How much a model lost: measured, never guessed."""
