@@ -20,6 +20,11 @@ def settings() -> Path:
     return home() / "settings.toml"
 
 
+def ledger() -> str:
+    """Where bills are kept: FARTHING_LEDGER (a path or an SQLAlchemy URL), else beside the rest."""
+    return os.environ.get("FARTHING_LEDGER") or str(home() / "ledger.db")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineConfig:
     threads: int = 0

@@ -50,7 +50,7 @@ class Ledger:
 
     def __init__(self, where: Path | str) -> None:
         url = _url(where)
-        self.name = url.database if url.drivername == "sqlite" else url.render_as_string()
+        self.name = str(url.database) if url.drivername == "sqlite" else url.render_as_string()
         self._engine = _engine(url)
         self._writing = self._engine.execution_options(farthing_writes=True)
         try:
