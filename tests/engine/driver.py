@@ -11,24 +11,24 @@ from farthing.engine.types import Cancel, Finished, Request, Sampling
 from farthing.meter.attribution import Clock
 
 
-class FakeClock:
-    """Time moves at every look, by ever other steps."""
+class FakeTime:
+    """Moves when told to; a look at it does not."""
 
     def __init__(self):
-        self.at = 0
+        self.at = 5
 
     def __call__(self) -> int:
-        self.at += 1009 + self.at * 7919 % 100_003
         return self.at
 
 
 @dataclass
 class Answers:
+    """All that an engine has told, and that no request is told of twice."""
+
     tokens: dict[str, list[int]] = field(default_factory=dict)
     finished: dict[str, Finished] = field(default_factory=dict)
     cached: dict[str, int] = field(default_factory=dict)
     charged: dict[str, list[int]] = field(default_factory=dict)
-    last: object = None
 
     def take(self, events):
         for started in events.started:
@@ -42,16 +42,18 @@ class Answers:
         for finished in events.finished:
             assert finished.request not in self.finished, "finished twice"
             self.finished[finished.request] = finished
-        self.last = events
+            charged = self.charged.get(finished.request, [0] * 4)
+            assert tuple(charged) == finished.usage.nanoseconds, "charges do not sum to the usage"
 
 
-def make_engine(runner=None, clock=None, **config) -> Engine:
+def make_engine(runner=None, time=None, **config) -> Engine:
     config = {"max_step_tokens": 256, "max_sequences": 8, **config}
-    now = clock or FakeClock()
+    now = time or FakeTime()
     return Engine(runner or ToyRunner(), EngineConfig(**config), Clock(now, now))
 
 
 def request(id: str, tokens: Iterable[int], max_tokens: int = 8, **more) -> Request:
+    """Greedy unless it says otherwise; names of Sampling's fields go there."""
     sampling = {n: more.pop(n) for n in list(more) if n in Sampling.__struct_fields__}
     sampling.setdefault("temperature", 0.0)
     return Request(
@@ -62,6 +64,7 @@ def request(id: str, tokens: Iterable[int], max_tokens: int = 8, **more) -> Requ
 def run(
     engine: Engine, requests: Iterable[Request] = (), answers: Answers | None = None
 ) -> Answers:
+    """Until the engine has nothing left to do."""
     answers = answers or Answers()
     for each in requests:
         engine.submit(each)
@@ -74,4 +77,4 @@ def run(
 
 
 def cancel(engine: Engine, id: str, keep: int | None = None) -> None:
-    engine.cancel(Cancel(id, keep) if keep is None else Cancel(id=id, keep=keep))
+    engine.cancel(Cancel(id=id, keep=keep))

@@ -80,6 +80,10 @@ class Engine:
         if sequence := self._sequences.get(cancel.id):
             self._finish(sequence, "cancelled", cancel.keep)
 
+    def cancel_all(self) -> None:
+        for sequence in list(self._sequences.values()):
+            self._finish(sequence, "cancelled")
+
     def step(self) -> Events:
         """One round of scheduling and one call of the runner."""
         plan = self.scheduler.plan()
@@ -91,6 +95,25 @@ class Engine:
             self._advance(plan)
             self._answer(asking, sampled)
         return self._tell()
+
+    def counters(self) -> Counters:
+        reading, pages = self.clock.read(), self.prefix.pages
+        kept = self.prefix.idle
+        return Counters(
+            busy=reading.busy,
+            idle=reading.idle,
+            load=reading.load,
+            running=len(self.scheduler.running),
+            waiting=len(self.scheduler.waiting),
+            pages=pages.total,
+            pages_used=pages.total - pages.spare - kept,
+            pages_kept=kept,
+            steps=self._steps,
+            preemptions=self.scheduler.preemptions,
+            prompt_tokens=self._prompt,
+            cached_tokens=self._cached,
+            completion_tokens=self._made,
+        )
 
     def check(self) -> None:
         """Asserts that no page, slot or sequence is lost."""
@@ -145,27 +168,8 @@ class Engine:
 
     def _tell(self) -> Events:
         events, self._events = self._events, Events()
-        events.counters = self._counters()
+        events.counters = self.counters()
         return events
-
-    def _counters(self) -> Counters:
-        reading, pages = self.clock.read(), self.prefix.pages
-        kept = self.prefix.idle
-        return Counters(
-            busy=reading.busy,
-            idle=reading.idle,
-            load=reading.load,
-            running=len(self.scheduler.running),
-            waiting=len(self.scheduler.waiting),
-            pages=pages.total,
-            pages_used=pages.total - pages.spare - kept,
-            pages_kept=kept,
-            steps=self._steps,
-            preemptions=self.scheduler.preemptions,
-            prompt_tokens=self._prompt,
-            cached_tokens=self._cached,
-            completion_tokens=self._made,
-        )
 
 
 def _with_logprobs(sequence: Sequence, sampled: Sampled, row: int) -> Token:

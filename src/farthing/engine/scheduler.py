@@ -69,7 +69,7 @@ class Scheduler:
             if self._grow(sequence, length, decode):
                 (decode if last else prefill).add(sequence, length)
         decode.decoding = len(decode.sequences)
-        if self.preemptions == before:
+        if self.waiting and self.preemptions == before:
             self._admit(prefill, decode, budget)
         decode.sequences += prefill.sequences
         decode.lengths += prefill.lengths
