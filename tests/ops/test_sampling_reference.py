@@ -133,7 +133,7 @@ def test_splitmix64_gives_its_published_numbers() -> None:
 
 
 def test_noise_is_the_formula_in_whole_python_numbers() -> None:
-    def slow(seed: int, choice: int, position: int, token: int) -> float:
+    def slow(seed: int, choice: int, position: int, token: int) -> np.float32:
         def step(x: int) -> int:
             z = (x + 0x9E3779B97F4A7C15) % 2**64
             z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
@@ -142,7 +142,7 @@ def test_noise_is_the_formula_in_whole_python_numbers() -> None:
 
         key = step(seed ^ (choice * 0x9E3779B97F4A7C15) % 2**64)
         u = ((step(key ^ (position << 32 | token)) >> 40) + 0.5) / 2**24
-        return float(-np.log(-np.log(u)))
+        return np.float32(-np.log(-np.log(u)))
 
     for seed, choice, position in ((0, 0, 0), (2**64 - 1, 3, 2**31 - 1), (7, 2**32 - 1, 12)):
         expected = [slow(seed, choice, position, token) for token in range(20)]

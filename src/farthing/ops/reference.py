@@ -75,11 +75,12 @@ def attention(
         keys, values = layer.extend(segment, k[mine, :], v[mine, :])
         seen = _seen(q, segment.position, segment.stop - segment.start, keys.shape[0], window)
         keys, values = _split(keys, kv_heads), _split(values, kv_heads)
-        queries = _split(q[mine, :], heads)
-        shared = heads // kv_heads
+        queries = _split(layer.rounded(q[mine, :]), heads)
         for head in range(heads):
-            scores = queries[:, head, :] @ keys[:, head // shared, :].T * scale
-            out.append(_softmax(scores, seen) @ values[:, head // shared, :])
+            shared = head // (heads // kv_heads)
+            scores = queries[:, head, :] @ keys[:, shared, :].T * scale
+            weights, total = _exponentials(scores, seen)
+            out.append(layer.rounded(weights) @ values[:, shared, :] / total)
     return _beside(out, heads)
 
 
@@ -118,8 +119,9 @@ def _seen(like: Any, position: int, new: int, keys: int, window: int) -> Any:
     return seen & (there > here - window) if window else seen
 
 
-def _softmax(scores: Any, seen: Any) -> Any:
+def _exponentials(scores: Any, seen: Any) -> tuple[Any, Any]:
+    """Softmax's numerators [t, P] and its denominators [t, 1]."""
     xp = array_namespace(scores)
     scores = xp.where(seen, scores, xp.full_like(scores, -xp.inf))
     weights = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-    return weights / xp.sum(weights, axis=-1, keepdims=True)
+    return weights, xp.sum(weights, axis=-1, keepdims=True)

@@ -76,8 +76,7 @@ class LayerCache:
 
         Returns the keys and values of the whole sequence so far.
         """
-        if self.arithmetic == "native":
-            k, v = _bf16(k), _bf16(v)
+        k, v = self.rounded(k), self.rounded(v)
         old = self.kept.get(segment.sequence)
         assert segment.position <= (0 if old is None else old[0].shape[0]), "a hole in the cache"
         if old is not None and segment.position:
@@ -85,6 +84,16 @@ class LayerCache:
             k, v = (xp.concat([a[: segment.position], b]) for a, b in zip(old, (k, v), strict=True))
         self.kept[segment.sequence] = k, v
         return k, v
+
+    def rounded(self, x: Any) -> Any:
+        """What attention makes of its inputs: bf16 and back in native arithmetic.
+
+        That is for NumPy only: the array API has no bf16.
+        """
+        if self.arithmetic == "fp32":
+            return x
+        assert isinstance(x, np.ndarray)
+        return bf16_to_f32(f32_to_bf16(x))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +103,3 @@ class Cache:
     @classmethod
     def empty(cls, layers: int, arithmetic: Arithmetic = "fp32") -> "Cache":
         return cls(tuple(LayerCache(arithmetic) for _ in range(layers)))
-
-
-def _bf16(x: Any) -> Any:
-    """Rounded to bf16 and back. NumPy only: the array API has no bf16."""
-    assert isinstance(x, np.ndarray)
-    return bf16_to_f32(f32_to_bf16(x))

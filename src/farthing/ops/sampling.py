@@ -78,8 +78,8 @@ def adjust(row: Logits, rows: Rows, r: int) -> Logits:
     harsh = rows.repetition[r]
     repeated = np.where(logits > 0, logits / harsh, logits * harsh)
     logits = np.where(rows.seen[mine] > 0, repeated, logits)
-    logits = logits - rows.presence[r] * (counts > 0)
-    logits = logits - rows.frequency[r] * counts.astype(np.float32)
+    taken = rows.presence[r] + rows.frequency[r] * counts.astype(np.float32)
+    logits = logits - np.where(counts > 0, taken, 0)
     out = row.copy()
     out[ids] = logits
     return out
@@ -114,12 +114,12 @@ def kept(adjusted: Logits, temperature: np.float32, top_k: int, top_p: float, mi
     return out
 
 
-def noise(seed: int, choice: int, position: int, vocabulary: int) -> NDArray[np.float64]:
-    """Gumbel noise [V] of each token, from 24 bits."""
+def noise(seed: int, choice: int, position: int, vocabulary: int) -> NDArray[np.float32]:
+    """Gumbel noise [V] of each token, from 24 bits; worked out in fp64, then rounded."""
     key = mix(np.array([seed ^ (choice * GOLDEN & MASK)], np.uint64))
     tokens = np.uint64(position << 32) | np.arange(vocabulary, dtype=np.uint64)
     u = ((mix(key ^ tokens) >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0**-24
-    return -np.log(-np.log(u))
+    return (-np.log(-np.log(u))).astype(np.float32)
 
 
 def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
