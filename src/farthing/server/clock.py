@@ -1,0 +1,56 @@
+"""Writes where the engine's time went to the ledger: each second it worked, else now and then."""
+
+import asyncio
+import secrets
+import time
+
+from farthing.engine.client import EngineClient
+from farthing.engine.types import Counters
+from farthing.meter.attribution import Reading
+from farthing.meter.rate import MachinePrice
+from farthing.meter.rows import ClockRow
+from farthing.meter.writer import Writer
+
+EVERY = 1.0
+"""Seconds between rows while the engine works."""
+IDLE = 15
+"""Beats between rows while it has nothing to do."""
+
+
+class Beat:
+    def __init__(self, engine: EngineClient, writer: Writer, price: MachinePrice) -> None:
+        self.engine, self.writer = engine, writer
+        self.hour_nanodollars = price.owned_nanodollars
+        self.name = secrets.token_hex(8)
+        """Names this run of the server: with a row's begin it is the row's key."""
+        self._written = Reading()
+        self._at = time.time_ns()
+
+    async def run(self) -> None:
+        quiet = 0
+        while True:
+            await asyncio.sleep(EVERY)
+            quiet += 1
+            if quiet >= IDLE or self.engine.clock.busy != self._written.busy:
+                quiet = 0
+                self._write(await self.engine.read())
+
+    async def last(self) -> None:
+        self._write(await self.engine.read())
+
+    def _write(self, counters: Counters) -> None:
+        now, reading = time.time_ns(), Reading(counters.busy, counters.idle, counters.load)
+        if reading == self._written:
+            return
+        # The wall clock may be set back; a row never ends before it begins.
+        end = max(now, self._at + 1)
+        self.writer.add(
+            ClockRow(
+                run=self.name,
+                begin=self._at,
+                end=end,
+                spent=reading.since(self._written),
+                hour_nanodollars=self.hour_nanodollars,
+            )
+        )
+        self._written, self._at = reading, end

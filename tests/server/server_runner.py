@@ -1,0 +1,37 @@
+"""The toy runner with the vocabulary of the toy model, for the engine's own process.
+
+Each step takes a moment, as a real one does. What a prompt ends with steers it: see DEADLY.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "engine"))
+
+from toy_runner import ToyRunner
+
+from farthing.config import EngineConfig
+from farthing.engine.types import Sampled, Step
+
+DEADLY = 0
+"""The token <|endoftext|>, five of it in a prompt, kills the process."""
+VOCABULARY = 259
+STEP_SECONDS = 0.002
+
+
+class ServerRunner(ToyRunner):
+    def run(self, step: Step) -> Sampled:
+        time.sleep(STEP_SECONDS)
+        if len(step.tokens) > len(step.positions) and (step.tokens == DEADLY).sum() >= 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(step)
+
+
+def make(folder: Path, config: EngineConfig) -> ServerRunner:
+    context = config.max_context or 4096
+    return ServerRunner(
+        step_tokens=config.max_step_tokens, max_context=context, pages=512, vocabulary=VOCABULARY
+    )
