@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from farthing.meter.ledger import Ledger
+from needed import postgres_programs
 
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+NEEDS = pytest.mark.needs("postgresql")
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The address of an empty PostgreSQL of our own, on a Unix socket."""
-    if not PROGRAMS:
-        pytest.skip("no /usr/lib/postgresql: apt install postgresql")
-    bin = PROGRAMS[-1].parent
+    bin = postgres_programs()
+    assert bin, "a test that asks for this must say that it needs postgresql"
     # As root it refuses to run; somebody else must then own its folder.
     who = "nobody" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="farthing-pg-"))
@@ -57,7 +57,7 @@ def _await(server: "subprocess.Popen[bytes]", bin: Path, folder: Path) -> None:
     raise AssertionError((folder / "log").read_text())
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=NEEDS)])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where an empty ledger may be made."""
     if request.param == "sqlite":

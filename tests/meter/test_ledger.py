@@ -270,3 +270,9 @@ def test_numbers_no_database_would_take_are_refused():
             clock(begin=bad)
     with pytest.raises(InputError):
         row(1, used=usage(prompt=3, cached=4))
+
+
+def test_a_place_where_no_file_can_be_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="FARTHING_LEDGER"):
+        Ledger(tmp_path / "file" / "deep" / "ledger.db")

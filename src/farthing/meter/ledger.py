@@ -119,7 +119,13 @@ class Ledger:
 
 def _url(where: Path | str) -> URL:
     if "://" not in str(where):
-        Path(where).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(where).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"no ledger can be made at {where}: {error.strerror}; FARTHING_LEDGER names another"
+                " file or database"
+            ) from None
         return URL.create("sqlite", database=str(where))
     try:
         url = make_url(str(where))
