@@ -1,0 +1,358 @@
+// The native side as Python sees it. Checks every shape and index, for behind it nothing does.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "machine_limits.h"
+#include "numerics.h"
+#include "program.h"
+
+namespace nb = nanobind;
+using namespace farthing;
+
+namespace {
+
+template <class T>
+using Row = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Table = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using OutRow = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using OutTable = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+const Kernels& kernels_named(const std::string& isa) {
+  size_t count;
+  const Compiled* all = compiled(&count);
+  std::string runnable;
+  for (size_t i = 0; i < count; ++i) {
+    if (all[i].missing) continue;
+    if (isa == all[i].kernels->isa) return *all[i].kernels;
+    runnable += (runnable.empty() ? "" : ", ") + std::string(all[i].kernels->isa);
+  }
+  throw std::invalid_argument("instruction set '" + isa + "' does not run here; these do: " + runnable);
+}
+
+// Keeps the arrays that weights point into alive.
+struct Model {
+  Program program;
+  std::vector<Row<uint8_t>> held;
+  Model(const std::string& isa, size_t threads, size_t max_tokens, size_t max_context)
+      : program(kernels_named(isa), threads, max_tokens, max_context) {}
+
+  void building() const { require(!program.finished(), "the program is finished"); }
+  // A slot wide enough for that many floats.
+  size_t floats(size_t slot, size_t width) const {
+    require(program.slot_at(slot).stride >= round_up(width, 16) * 4, "a slot is too narrow");
+    return slot;
+  }
+};
+
+std::vector<float> vector_of(const Row<float>& row) {
+  // Padded to 16 lanes with zeros: the kernels read whole vectors.
+  std::vector<float> v(round_up(row.shape(0), 16), 0.f);
+  std::copy(row.data(), row.data() + row.shape(0), v.begin());
+  return v;
+}
+
+size_t add_weight(Model& m, const std::string& form, size_t group, size_t rows, size_t columns,
+                  Row<uint8_t> data) {
+  static const char* const names[] = {"4-f16", "4-f16-min", "4-two_level-min", "8-f16", "8-f16-min",
+                                      "8-two_level-min", "8-two_level", "4-f32", "4-f32-min",
+                                      "8-f32", "8-f32-min", "16-none"};
+  m.building();
+  for (size_t i = 0; i < std::size(names); ++i) {
+    if (form != names[i]) continue;
+    const Form f = static_cast<Form>(i);
+    const bool halves = f == Form::kInt8TwoLevel16;
+    require(f == Form::kBf16 || (halves ? group == 16 : group && group % kGroup == 0),
+            "no kernel for this form with groups of this size");
+    require(rows > 0 && columns > 0, "a weight is empty");
+    const Weight w{f, rows, columns, group ? group : kGroup, data.data()};
+    require(data.shape(0) == w.blocks() * w.block_bytes(), "a weight has the wrong size in bytes");
+    require(reinterpret_cast<uintptr_t>(data.data()) % 64 == 0, "a weight must start on 64 bytes");
+    m.held.push_back(data);
+    return m.program.weight(w);
+  }
+  throw std::invalid_argument("no kernel for weights of the form " + form);
+}
+
+void add_linear(Model& m, size_t in, std::vector<size_t> weights, std::vector<size_t> outs,
+                std::vector<std::optional<Row<float>>> biases) {
+  m.building();
+  Linear op{in, {}};
+  require(weights.size() == outs.size() && weights.size() == biases.size(), "parts differ in number");
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const Weight& w = m.program.weight_at(weights[i]);
+    const size_t bytes = w.form == Form::kBf16 ? 2 * w.k() : w.k() + w.k() / kGroup * 20;
+    require(m.program.slot_at(in).stride >= bytes, "a linear's input is too narrow");
+    if (biases[i]) require(biases[i]->shape(0) == w.rows, "a bias must have one entry a row");
+    op.parts.push_back({weights[i], biases[i] ? vector_of(*biases[i]) : std::vector<float>{},
+                        m.floats(outs[i], w.rows)});
+  }
+  m.program.op(op);
+}
+
+// Everything of RowSampling but the adjustments, by row.
+struct RowArrays {
+  Row<float> temperature;
+  Row<int32_t> top_k;
+  Row<float> top_p, min_p, repetition, presence, frequency;
+  Row<uint64_t> seed;
+  Row<uint32_t> choice;
+  Row<int32_t> position, logprobs, first, ids;
+  Row<float> bias;
+  Row<int32_t> counts;
+  Row<uint8_t> seen;
+};
+
+std::vector<Sampling> samplings(const RowArrays& a, size_t rows, size_t vocabulary, size_t top) {
+  require(a.temperature.shape(0) == rows && a.top_k.shape(0) == rows && a.top_p.shape(0) == rows &&
+              a.min_p.shape(0) == rows && a.repetition.shape(0) == rows &&
+              a.presence.shape(0) == rows && a.frequency.shape(0) == rows &&
+              a.seed.shape(0) == rows && a.choice.shape(0) == rows && a.position.shape(0) == rows &&
+              a.logprobs.shape(0) == rows && a.first.shape(0) == rows + 1,
+          "sampling arrays must have one entry a row");
+  const size_t entries = a.ids.shape(0);
+  require(a.bias.shape(0) == entries && a.counts.shape(0) == entries && a.seen.shape(0) == entries,
+          "adjustments differ in length");
+  for (size_t i = 0; i < entries; ++i)
+    require(a.ids.data()[i] >= 0 && static_cast<size_t>(a.ids.data()[i]) < vocabulary,
+            "an adjusted token is not in the vocabulary");
+  std::vector<Sampling> out(rows);
+  for (size_t r = 0; r < rows; ++r) {
+    const int32_t from = a.first.data()[r], to = a.first.data()[r + 1];
+    require(from >= 0 && from <= to && static_cast<size_t>(to) <= entries,
+            "adjustments of a row are out of range");
+    require(a.logprobs.data()[r] <= static_cast<int32_t>(top), "more logprobs than there is room for");
+    const auto at = static_cast<size_t>(from);
+    out[r] = {a.temperature.data()[r], a.top_p.data()[r], a.min_p.data()[r], a.repetition.data()[r],
+              a.presence.data()[r], a.frequency.data()[r], a.top_k.data()[r], a.position.data()[r],
+              a.logprobs.data()[r], a.seed.data()[r], a.choice.data()[r],
+              static_cast<size_t>(to - from), a.ids.data() + at, a.bias.data() + at,
+              a.counts.data() + at, a.seen.data() + at};
+  }
+  return out;
+}
+
+void check(const Program& p, const Step& s) {
+  require(p.finished(), "the program is not finished");
+  require(s.token_count > 0 && s.token_count <= p.max_tokens(), "too many tokens for one step, or none");
+  require(s.starts[0] == 0 && static_cast<size_t>(s.starts[s.segments]) == s.token_count,
+          "starts must go from zero to the number of tokens");
+  for (size_t i = 0; i < s.segments; ++i) {
+    require(s.starts[i] < s.starts[i + 1], "a segment is empty");
+    require(s.positions[i] >= 0, "a position is negative");
+    const size_t end = static_cast<size_t>(s.positions[i]) +
+                       static_cast<size_t>(s.starts[i + 1] - s.starts[i]);
+    require(end <= p.max_context(), "a position is beyond the context");
+    const size_t pages = (end + kPage - 1) / kPage;
+    require(!p.pages() || pages <= s.table_width, "a page table is too short");
+    for (size_t j = 0; p.pages() && j < pages; ++j) {
+      const int32_t page = s.tables[i * s.table_width + j];
+      require(page >= 0 && static_cast<size_t>(page) < p.pages(), "a page is not in the pool");
+    }
+  }
+  for (size_t i = 0; i < s.fresh_count; ++i)
+    require(s.fresh[i] >= 0 && static_cast<size_t>(s.fresh[i]) < p.pages(), "a fresh page is not in the pool");
+  for (size_t i = 0; i < s.row_count; ++i)
+    require(s.rows[i] >= 0 && static_cast<size_t>(s.rows[i]) < s.token_count, "a row is not a token of the step");
+}
+
+struct Inputs {
+  Row<int32_t> tokens, starts, positions;
+  Table<int32_t> tables;
+  Row<int32_t> fresh, rows;
+};
+
+Step step_of(const Model& m, const Inputs& in, size_t table_rows) {
+  Step s{};
+  require(in.starts.shape(0) == in.positions.shape(0) + 1, "starts must be one longer than positions");
+  require(in.tables.shape(0) == table_rows, "a page table is needed for each segment");
+  for (size_t i = 0; i < in.tokens.shape(0); ++i)
+    require(in.tokens.data()[i] >= 0, "a token is negative");
+  s.tokens = in.tokens.data();
+  s.starts = in.starts.data();
+  s.positions = in.positions.data();
+  s.tables = in.tables.data();
+  s.fresh = in.fresh.data();
+  s.rows = in.rows.data();
+  s.token_count = in.tokens.shape(0);
+  s.segments = in.positions.shape(0);
+  s.table_width = in.tables.shape(1);
+  s.fresh_count = in.fresh.shape(0);
+  s.row_count = in.rows.shape(0);
+  check(m.program, s);
+  return s;
+}
+
+void check_vocabulary(const Step& s, size_t limit) {
+  for (size_t i = 0; i < s.token_count; ++i)
+    require(static_cast<size_t>(s.tokens[i]) < limit, "a token is not in the vocabulary");
+}
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+  module.def("compiled", [] {
+    size_t count;
+    const Compiled* all = compiled(&count);
+    std::vector<std::tuple<std::string, std::optional<std::string>>> out;
+    for (size_t i = 0; i < count; ++i)
+      out.emplace_back(all[i].kernels->isa, all[i].missing ? std::optional<std::string>(all[i].missing)
+                                                          : std::nullopt);
+    return out;
+  });
+
+  nb::class_<Model>(module, "Program")
+      .def(nb::init<const std::string&, size_t, size_t, size_t>(), nb::arg("isa"), nb::arg("threads"),
+           nb::arg("max_tokens"), nb::arg("max_context"))
+      .def("slot",
+           [](Model& m, size_t bytes, bool wanted, bool small, bool crossing) {
+             m.building();
+             return m.program.slot({round_up(bytes, 64), wanted, small, crossing});
+           })
+      .def("weight", add_weight)
+      .def("embed",
+           [](Model& m, size_t table, size_t out) {
+             m.program.op(Embed{table, m.floats(out, m.program.weight_at(table).columns)});
+           })
+      .def("angles",
+           [](Model& m, Row<float> frequencies, float magnitude, size_t out) {
+             std::vector<float> f(frequencies.data(), frequencies.data() + frequencies.shape(0));
+             m.program.op(Angles{f, magnitude, m.floats(out, 2 * f.size())});
+           })
+      .def("norm",
+           [](Model& m, size_t in, Row<float> weight, size_t heads, float eps, size_t out) {
+             const size_t width = weight.shape(0);
+             m.program.op(Norm{m.floats(in, heads * width), vector_of(weight), heads, width, eps,
+                               m.floats(out, heads * width)});
+           })
+      .def("quantize",
+           [](Model& m, size_t in, size_t width, bool bf16, size_t out) {
+             const size_t k = round_up(width, kGroup);
+             require(m.program.slot_at(out).stride >= (bf16 ? 2 * k : k + k / kGroup * 20),
+                     "a slot is too narrow");
+             m.program.op(Quantize{m.floats(in, width), width, bf16, out});
+           })
+      .def("linear", add_linear)
+      .def("rope",
+           [](Model& m, size_t in, size_t angles, size_t heads, size_t width, size_t rotary,
+              bool interleaved, size_t out) {
+             require(rotary <= width && rotary % 2 == 0, "the rotary width must be even and fit a head");
+             m.program.op(Rope{m.floats(in, heads * width), m.floats(angles, rotary), heads, width,
+                               rotary, interleaved, m.floats(out, heads * width)});
+           })
+      .def("attend",
+           [](Model& m, size_t q, size_t k, size_t v, size_t layer, size_t heads, size_t kv_heads,
+              size_t width, float scale, size_t window, size_t out) {
+             require(kv_heads && heads % kv_heads == 0, "heads must be a multiple of kv heads");
+             require(width && width % 8 == 0 && width <= 512,
+                     "a head's width must be a multiple of 8 and at most 512");
+             m.program.op(Attend{m.floats(q, heads * width), m.floats(k, kv_heads * width),
+                                 m.floats(v, kv_heads * width), layer, heads, kv_heads, width, scale,
+                                 window, m.floats(out, heads * width)});
+           })
+      .def("silu_mul",
+           [](Model& m, size_t gate, size_t up, size_t width, size_t out) {
+             m.program.op(SiluMul{m.floats(gate, width), m.floats(up, width), width,
+                                  m.floats(out, width)});
+           })
+      .def("add",
+           [](Model& m, size_t x, size_t y, size_t width, size_t out) {
+             m.program.op(Add{m.floats(x, width), m.floats(y, width), width, m.floats(out, width)});
+           })
+      .def("rows",
+           [](Model& m, size_t in, size_t width, size_t out) {
+             m.program.op(Rows{m.floats(in, width), width, m.floats(out, width)});
+           })
+      .def("logits",
+           [](Model& m, size_t in, size_t weight) {
+             const Weight& w = m.program.weight_at(weight);
+             require(m.program.slot_at(in).stride >=
+                         (w.form == Form::kBf16 ? 2 * w.k() : w.k() + w.k() / kGroup * 20),
+                     "the logits' input is too narrow");
+             m.program.op(Logits{in, weight});
+           })
+      .def("finish",
+           [](Model& m, size_t cache_bytes) {
+             m.building();
+             m.program.finish(cache_bytes);
+           })
+      .def_prop_ro("page_bytes", [](const Model& m) { return m.program.page_bytes(); })
+      .def_prop_ro("pages", [](const Model& m) { return m.program.pages(); })
+      .def_prop_ro("isa", [](const Model& m) { return std::string(m.program.kernels().isa); })
+      .def_prop_ro("threads", [](const Model& m) { return m.program.threads(); })
+      .def_prop_ro("vocabulary", [](const Model& m) { return m.program.vocabulary(); })
+      .def(
+          "step",
+          [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
+             Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
+             Row<float> temperature, Row<int32_t> top_k, Row<float> top_p, Row<float> min_p,
+             Row<float> repetition, Row<float> presence, Row<float> frequency, Row<uint64_t> seed,
+             Row<uint32_t> choice, Row<int32_t> position, Row<int32_t> logprobs, Row<int32_t> first,
+             Row<int32_t> ids, Row<float> bias, Row<int32_t> counts, Row<uint8_t> seen,
+             OutRow<int32_t> out_ids, OutRow<float> out_logprobs, OutTable<int32_t> top_ids,
+             OutTable<float> top_logprobs) {
+            Step s = step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
+            check_vocabulary(s, limit);
+            require(out_ids.shape(0) == s.row_count && out_logprobs.shape(0) == s.row_count &&
+                        top_ids.shape(0) == s.row_count && top_logprobs.shape(0) == s.row_count &&
+                        top_ids.shape(1) == top_logprobs.shape(1),
+                    "results need one entry a row");
+            const RowArrays arrays{temperature, top_k,     top_p, min_p, repetition, presence,
+                                   frequency,   seed,      choice, position, logprobs, first,
+                                   ids,         bias,      counts, seen};
+            const auto sampling = samplings(arrays, s.row_count, m.program.vocabulary(), top_ids.shape(1));
+            std::vector<Choice> choices(s.row_count);
+            s.sampling = sampling.data();
+            s.choices = choices.data();
+            s.top_ids = top_ids.data();
+            s.top_logprobs = top_logprobs.data();
+            s.top_width = top_ids.shape(1);
+            {
+              nb::gil_scoped_release unlocked;
+              m.program.run(s);
+            }
+            for (size_t r = 0; r < s.row_count; ++r) {
+              out_ids.data()[r] = choices[r].id;
+              out_logprobs.data()[r] = choices[r].logprob;
+            }
+          })
+      .def("logits_of",
+           [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
+              Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
+              OutTable<float> logits) {
+             Step s = step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
+             check_vocabulary(s, limit);
+             require(logits.shape(0) == s.row_count && logits.shape(1) == m.program.vocabulary(),
+                     "logits must be rows by vocabulary");
+             s.logits = logits.data();
+             nb::gil_scoped_release unlocked;
+             m.program.run(s);
+           })
+      .def("slot_rows", [](Model& m, size_t slot, size_t rows) {
+        // The last step's rows of a slot, raw: for tests.
+        require(m.program.finished() && slot < m.program.slots(), "no such slot");
+        require(rows <= m.program.max_tokens() && m.program.slot_at(slot).crossing,
+                "only slots that cross stages keep their rows");
+        const size_t stride = m.program.slot_at(slot).stride;
+        return nb::ndarray<nb::numpy, uint8_t, nb::ndim<2>>(m.program.shared(slot), {rows, stride},
+                                                            nb::find(nb::cast(&m, nb::rv_policy::reference)));
+      });
+
+  module.attr("NUMERICS") = kNumerics;
+  bind_limits(module);
+}

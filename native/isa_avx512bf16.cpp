@@ -1,0 +1,22 @@
+#define FARTHING_ISA_NAME "avx512bf16"
+#include <immintrin.h>
+#include "kernels.h"
+
+// Nothing of the standard library's inline code may be used in here: compiled with these
+// instructions, it could be the copy that the linker keeps for everybody.
+#define MEMBER inline __attribute__((always_inline))
+#define INLINE static MEMBER
+
+namespace farthing {
+namespace {
+#include "simd/avx512.h"
+#include "kernels/linear.inl"
+#include "kernels/rows.inl"
+#include "kernels/attention.inl"
+#include "kernels/table.inl"
+}  // namespace
+
+extern const Kernels avx512bf16;
+const Kernels avx512bf16 = kTable;
+
+}  // namespace farthing

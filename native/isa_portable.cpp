@@ -1,0 +1,21 @@
+#define FARTHING_ISA_NAME "portable"
+#include "kernels.h"
+
+// Nothing of the standard library's inline code may be used in here: compiled with these
+// instructions, it could be the copy that the linker keeps for everybody.
+#define MEMBER inline __attribute__((always_inline))
+#define INLINE static MEMBER
+
+namespace farthing {
+namespace {
+#include "simd/portable.h"
+#include "kernels/linear.inl"
+#include "kernels/rows.inl"
+#include "kernels/attention.inl"
+#include "kernels/table.inl"
+}  // namespace
+
+extern const Kernels portable;
+const Kernels portable = kTable;
+
+}  // namespace farthing

@@ -1,0 +1,104 @@
+// The kernels, as one table for each instruction set. This file is the contract; what each must
+// return is in farthing/ops/reference.py.
+//
+// Layouts. Packed weights: farthing/weight.py. A row of activations is a slot row; after
+// quantize_q8 it is, with k rounded up to 32 and G = k / 32,
+//   int8 codes[k] | float scale[G] | float scaled_sum[G] | int32 negated_sum[G], negated_half[2G]
+// and after to_bf16 it is uint16 [k]. KV page of one kv head: K [d/2][64][2], V [32][d up to 16][2].
+// Rows of floats are padded to 16 lanes with zeros, so that no kernel needs a tail.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace farthing {
+
+constexpr size_t kRows = 16, kGroup = 32, kPage = 64, kSpan = 512, kPagesInSpan = kSpan / kPage;
+
+constexpr size_t round_up(size_t value, size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+// How weights are packed: the order is that of form_index in program.h.
+enum class Form : uint8_t {
+  kInt4,              // fp16 scale
+  kInt4Min,           // fp16 scale and minimum
+  kInt4TwoLevelMin,   // Q4_K
+  kInt8,
+  kInt8Min,
+  kInt8TwoLevelMin,   // Q5_K
+  kInt8TwoLevel16,    // Q6_K: groups of 16, signed sub-scales
+  kInt4F32,           // fp32 scale
+  kInt4F32Min,
+  kInt8F32,
+  kInt8F32Min,
+  kBf16,
+  kForms
+};
+
+// y[t][n] = sum over k of x[t][k] * w[n][k], for row blocks block0..block1 and all tokens.
+struct LinearTask {
+  const uint8_t* weights;  // first block of the matrix
+  size_t block_bytes, k, group;
+  const uint8_t* x;  // rows of activations
+  size_t x_stride;   // bytes
+  size_t tokens;
+  float* y;
+  size_t y_stride;       // floats
+  const float* bias;     // [rows up to 16] or null
+  const float* residual;  // rows like y, added last; or null
+  size_t residual_stride;
+  size_t block0, block1;
+};
+
+// Query rows of one sequence and one kv head: row r is token r / group, head r % group.
+struct AttendTask {
+  const uint32_t* q;  // [rows][d/2] bf16 pairs
+  size_t rows, group;
+  size_t head_width;
+  float scale;
+  int32_t first_position;  // of the token of row 0
+  int32_t window;          // 0: none
+  const uint16_t* const* pages;  // by page of the sequence: K of this kv head, V behind it
+  size_t span0, span1;
+  float* state;   // [rows][kState(d)]: running output, maximum, sum; merged over the spans
+  float* scratch;  // kAttendScratch bytes, aligned to 64
+};
+constexpr size_t attend_state(size_t head_width) { return round_up(head_width, 16) + 16; }
+constexpr size_t kAttendScratch = 8 * kSpan * 6 + 8 * 16 * 4;
+
+struct Kernels {
+  const char* isa;
+  void (*linear[static_cast<size_t>(Form::kForms)])(const LinearTask&);
+  void (*quantize_q8)(const float* x, size_t width, uint8_t* out);
+  void (*to_bf16)(const float* x, size_t width, uint16_t* out);
+  void (*rms_norm)(const float* x, const float* weight, size_t heads, size_t width, float eps,
+                   float* y);
+  // cos | sin of the rotary width / 2 angles; pairs (i, i + rotary / 2), or neighbours.
+  void (*rope)(const float* x, const float* angles, size_t heads, size_t width, size_t rotary,
+               bool interleaved, float* y);
+  void (*silu_mul)(const float* gate, const float* up, size_t width, float* y);
+  void (*add)(const float* x, const float* y, size_t width, float* out);
+  // One token's k and v of one kv head into its page.
+  void (*write_kv)(const float* k, const float* v, size_t width, size_t place, uint16_t* page);
+  void (*attend)(const AttendTask&);
+  // Sets state [rows] to nothing seen; merges b into a (in order of spans); a to rows of outputs.
+  void (*attend_merge)(size_t rows, size_t width, float* a, const float* b);
+  void (*attend_finish)(size_t width, const float* state, float* out);
+  float (*largest)(const float* x, size_t n);
+  // The sum over n of exp(x[i] - top); n is padded to 16 with any values, which are left out.
+  float (*sum_exp)(const float* x, size_t n, float top);
+  void (*exps)(const float* x, size_t n, float top, float scale, float* y);
+  // Indices of values at or above the floor, ascending, at most `room` of them; returns how many
+  // there are.
+  size_t (*at_or_above)(const float* x, size_t n, float floor, int32_t* where, size_t room);
+};
+
+// All that were compiled in, best first, and what this processor lacks for one (null: it runs).
+struct Compiled {
+  const Kernels* kernels;
+  const char* missing;
+};
+const Compiled* compiled(size_t* count);
+
+}  // namespace farthing

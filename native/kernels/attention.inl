@@ -1,0 +1,178 @@
+// Attention over pages of 64 tokens, in spans of 512 absolute positions. A span is started fresh:
+// all its scores, their largest, the exponentials in bf16, the sum of values; then it is merged into
+// what the spans before it gave. A row runs the same operations alone or in a tile, and where a tile
+// reaches further than one of its rows sees, that row adds exact zeros.
+
+constexpr float kNothing = -1e30f;
+
+// The state of a row: [d up to 16] output, then largest score and sum of weights in two lanes.
+static void attend_merge(size_t rows, size_t width, float* a, const float* b) {
+  const size_t d = round_up(width, 16), stride = attend_state(width);
+  for (size_t r = 0; r < rows; ++r, a += stride, b += stride) {
+    const float top = a[d] > b[d] ? a[d] : b[d];
+    float factors[16] = {a[d] - top, b[d] - top};
+    store(factors, exp(load(factors)));
+    const F fa = set(factors[0]), fb = set(factors[1]);
+    for (size_t at = 0; at < d; at += 16)
+      store(a + at, fma(load(b + at), fb, mul(load(a + at), fa)));
+    a[d] = top;
+    a[d + 1] = a[d + 1] * factors[0] + b[d + 1] * factors[1];
+  }
+}
+
+static void attend_finish(size_t width, const float* state, float* out) {
+  const F total = set(state[round_up(width, 16) + 1]);
+  for (size_t at = 0; at < width; at += 16)
+    store_up_to(out, at, width, div(load(state + at), total));
+}
+
+// What row r sees of a page: lanes [from, to) of 64.
+struct Seen {
+  int from, to;
+};
+
+template <int M>
+INLINE void scores_of_page(const AttendTask& t, const uint32_t* q, const uint16_t* page,
+                           const Seen* seen, float* scores, F* tops) {
+  F a[M][4];
+  const size_t pairs = t.head_width / 2;
+  for (int m = 0; m < M; ++m)
+    for (int c = 0; c < 4; ++c) a[m][c] = zero();
+  for (size_t j = 0; j < pairs; ++j) {
+    Pairs k[4];
+    for (int c = 0; c < 4; ++c) k[c] = load_pairs(page + j * 2 * kPage + static_cast<size_t>(c) * 32);
+    for (int m = 0; m < M; ++m) {
+      const Pairs both = pair(q[static_cast<size_t>(m) * pairs + j]);
+      for (int c = 0; c < 4; ++c) a[m][c] = dot_pairs(a[m][c], k[c], both);
+    }
+  }
+  const F scale = set(t.scale), nothing = set(kNothing);
+  for (int m = 0; m < M; ++m) {
+    const bool whole = seen[m].from <= 0 && seen[m].to >= static_cast<int>(kPage);
+    const uint64_t up_to = seen[m].to >= 64 ? ~0ull : (1ull << (seen[m].to > 0 ? seen[m].to : 0)) - 1;
+    const uint64_t below = seen[m].from >= 64 ? ~0ull
+                                              : (1ull << (seen[m].from > 0 ? seen[m].from : 0)) - 1;
+    const uint64_t lanes = up_to & ~below;
+    for (int c = 0; c < 4; ++c) {
+      F s = mul(a[m][c], scale);
+      if (!whole) s = pick(static_cast<uint32_t>(lanes >> (16 * c)) & 0xffff, s, nothing);
+      tops[m] = max(tops[m], s);
+      store(scores + static_cast<size_t>(m) * kSpan + static_cast<size_t>(c) * 16, s);
+    }
+  }
+}
+
+template <int M, int C>
+INLINE void values(const AttendTask& t, size_t page0, size_t page1, size_t column,
+                   const uint16_t* weights, float* state) {
+  const size_t d = round_up(t.head_width, 16), stride = attend_state(t.head_width);
+  F o[M][C];
+  for (int m = 0; m < M; ++m)
+    for (int c = 0; c < C; ++c) o[m][c] = zero();
+  for (size_t p = page0; p < page1; ++p) {
+    const uint16_t* v = t.pages[p] + t.head_width * kPage + column * 2;
+    const uint16_t* w = weights + (p - page0) * kPage;
+    for (size_t j = 0; j < kPage / 2; ++j) {
+      Pairs vs[C];
+      for (int c = 0; c < C; ++c) vs[c] = load_pairs(v + j * 2 * d + static_cast<size_t>(c) * 32);
+      for (int m = 0; m < M; ++m) {
+        uint32_t both;
+        __builtin_memcpy(&both, w + static_cast<size_t>(m) * kSpan + 2 * j, 4);
+        const Pairs pw = pair(both);
+        for (int c = 0; c < C; ++c) o[m][c] = dot_pairs(o[m][c], vs[c], pw);
+      }
+    }
+  }
+  for (int m = 0; m < M; ++m)
+    for (int c = 0; c < C; ++c)
+      store(state + static_cast<size_t>(m) * stride + column + static_cast<size_t>(c) * 16, o[m][c]);
+}
+
+// One span for M rows: its state into `fresh`.
+template <int M>
+static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t page1, float* fresh) {
+  const size_t d = round_up(t.head_width, 16), stride = attend_state(t.head_width);
+  float* scores = t.scratch;
+  uint16_t* weights = reinterpret_cast<uint16_t*>(scores + M * kSpan);
+  const uint32_t* q = t.q + row * (t.head_width / 2);
+  F tops[M];
+  for (int m = 0; m < M; ++m) tops[m] = set(kNothing);
+  for (size_t p = page0; p < page1; ++p) {
+    Seen seen[M];
+    for (int m = 0; m < M; ++m) {
+      const int position = t.first_position + static_cast<int>((row + static_cast<size_t>(m)) / t.group);
+      const int start = static_cast<int>(p * kPage);
+      seen[m] = {t.window ? position + 1 - t.window - start : 0, position + 1 - start};
+    }
+    scores_of_page<M>(t, q, t.pages[p], seen, scores + (p - page0) * kPage, tops);
+  }
+  const size_t count = (page1 - page0) * kPage;
+  for (int m = 0; m < M; ++m) {
+    const float top = largest(tops[m]);
+    const F shift = set(top);
+    F total = zero();
+    for (size_t at = 0; at < count; at += 16) {
+      const F s = load(scores + static_cast<size_t>(m) * kSpan + at);
+      // A row that sees nothing here has top = kNothing and would give ones.
+      F e = exp(sub(s, shift));
+      if (top <= kNothing) e = zero();
+      total = add(total, e);
+      store_bf16(weights + static_cast<size_t>(m) * kSpan + at, e);
+    }
+    fresh[static_cast<size_t>(m) * stride + d] = top;
+    fresh[static_cast<size_t>(m) * stride + d + 1] = sum(total);
+  }
+  size_t column = 0;
+  for (; column + 64 <= d; column += 64) values<M, 4>(t, page0, page1, column, weights, fresh);
+  for (; column < d; column += 16) values<M, 1>(t, page0, page1, column, weights, fresh);
+}
+
+template <int M>
+static size_t attend_tiles(const AttendTask& t, size_t row, size_t rows) {
+  const size_t stride = attend_state(t.head_width);
+  alignas(64) float fresh[M * (512 + 16)];
+  for (; row + M <= rows; row += M) {
+    // Pages that any of these rows sees.
+    const size_t first = static_cast<size_t>(t.first_position) + row / t.group;
+    const size_t last = static_cast<size_t>(t.first_position) + (row + M - 1) / t.group;
+    const size_t window = static_cast<size_t>(t.window);
+    const size_t begin = window && first + 1 > window ? (first + 1 - window) / kPage : 0;
+    const size_t end = last / kPage + 1;
+    for (size_t s = t.span0; s < t.span1; ++s) {
+      const size_t p0 = s * kPagesInSpan > begin ? s * kPagesInSpan : begin;
+      const size_t p1 = (s + 1) * kPagesInSpan < end ? (s + 1) * kPagesInSpan : end;
+      if (p0 >= p1) continue;
+      attend_span<M>(t, row, p0, p1, fresh);
+      attend_merge(M, t.head_width, t.state + row * stride, fresh);
+    }
+  }
+  if constexpr (M > 1) {
+    constexpr int kNext = M > 4 ? 4 : M > 3 ? 3 : M - 1;
+    if (row < rows) return attend_tiles<kNext>(t, row, rows);
+  }
+  return row;
+}
+
+static void attend(const AttendTask& t) {
+  const size_t d = round_up(t.head_width, 16), stride = attend_state(t.head_width);
+  for (size_t r = 0; r < t.rows; ++r) {
+    float* state = t.state + r * stride;
+    for (size_t at = 0; at < d; at += 16) store(state + at, zero());
+    state[d] = kNothing;
+    state[d + 1] = 0.f;
+  }
+  attend_tiles<kAttendRows>(t, 0, t.rows);
+}
+
+static void write_kv(const float* k, const float* v, size_t width, size_t place, uint16_t* page) {
+  uint16_t* values = page + width * kPage;
+  const size_t d = round_up(width, 16);
+  alignas(64) uint16_t rounded[16];
+  for (size_t at = 0; at < width; at += 16) {
+    store_bf16(rounded, load_up_to(k, at, width));
+    for (size_t i = 0; i < 16 && at + i < width; i += 2)
+      __builtin_memcpy(page + ((at + i) / 2 * kPage + place) * 2, rounded + i, 4);
+    store_bf16(rounded, load_up_to(v, at, width));
+    for (size_t i = 0; i < 16; ++i) values[(place / 2 * d + at + i) * 2 + place % 2] = rounded[i];
+  }
+}

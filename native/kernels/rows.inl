@@ -1,0 +1,145 @@
+// What happens to one row of activations at a time: norm, rotation, gate, quantization.
+
+// exp by 2^n * p(f), f in [-1/2, 1/2]: a polynomial of degree 7 (Taylor of 2^f, error below 1e-8
+// there). Exactly 1 at 0, and exactly 0 far below.
+INLINE F exp(F x) {
+  const F t = mul(x, set(1.44269504f));
+  const F n = nearest(t), f = sub(t, n);
+  F p = set(1.52527338e-5f);
+  p = fma(p, f, set(1.54035304e-4f));
+  p = fma(p, f, set(1.33335581e-3f));
+  p = fma(p, f, set(9.61812911e-3f));
+  p = fma(p, f, set(5.55041087e-2f));
+  p = fma(p, f, set(2.40226507e-1f));
+  p = fma(p, f, set(6.93147181e-1f));
+  p = fma(p, f, set(1.f));
+  return mul(p, pow2(n));
+}
+
+INLINE F load_up_to(const float* x, size_t at, size_t width) {
+  return at + 16 <= width ? load(x + at) : load_first(x + at, static_cast<int>(width - at));
+}
+INLINE void store_up_to(float* y, size_t at, size_t width, F v) {
+  if (at + 16 <= width)
+    store(y + at, v);
+  else
+    store_first(y + at, v, static_cast<int>(width - at));
+}
+
+// scale = largest / 127, codes = x * (127 / largest) to the nearest, so never -128.
+static void quantize_q8(const float* x, size_t width, uint8_t* out) {
+  const size_t k = round_up(width, kGroup), groups = k / kGroup;
+  int8_t* codes = reinterpret_cast<int8_t*>(out);
+  float* scale = reinterpret_cast<float*>(out + k);
+  int32_t* negated = reinterpret_cast<int32_t*>(scale + 2 * groups);
+  for (size_t g = 0; g < groups; ++g) {
+    const size_t at = g * kGroup;
+    const F a = load_up_to(x, at, width);
+    const F b = at + 16 < width ? load_up_to(x, at + 16, width) : zero();
+    const float top = largest(max(magnitude(a), magnitude(b)));
+    const float inverse = top >= 0x1p-120f ? 127.f / top : 0.f;  // finite
+    const F low_end = set(-127.f), high_end = set(127.f);
+    const I qa = to_int(nearest(min(max(mul(a, set(inverse)), low_end), high_end)));
+    const I qb = to_int(nearest(min(max(mul(b, set(inverse)), low_end), high_end)));
+    store_bytes(codes + at, qa);
+    store_bytes(codes + at + 16, qb);
+    const int32_t first = isum(qa), second = isum(qb);
+    scale[g] = top * (1.f / 127.f);
+    scale[groups + g] = scale[g] * static_cast<float>(first + second);
+    negated[g] = -(first + second);
+    negated[groups + 2 * g] = -first;
+    negated[groups + 2 * g + 1] = -second;
+  }
+}
+
+static void to_bf16(const float* x, size_t width, uint16_t* out) {
+  for (size_t at = 0; at < round_up(width, kGroup); at += 16)
+    store_bf16(out + at, at < width ? load_up_to(x, at, width) : zero());
+}
+
+static void rms_norm(const float* x, const float* weight, size_t heads, size_t width, float eps,
+                     float* y) {
+  for (size_t h = 0; h < heads; ++h, x += width, y += width) {
+    F squares = zero();
+    for (size_t at = 0; at < width; at += 16) {
+      const F v = load_up_to(x, at, width);
+      squares = fma(v, v, squares);
+    }
+    const float mean = sum(squares) / static_cast<float>(width);
+    const F factor = set(1.f / __builtin_sqrtf(mean + eps));
+    for (size_t at = 0; at < width; at += 16)
+      store_up_to(y, at, width, mul(mul(load_up_to(x, at, width), factor),
+                                    load_up_to(weight, at, width)));
+  }
+}
+
+static void rope(const float* x, const float* angles, size_t heads, size_t width, size_t rotary,
+                 bool interleaved, float* y) {
+  const size_t half = rotary / 2;
+  const float *cosine = angles, *sine = angles + half;
+  for (size_t h = 0; h < heads; ++h, x += width, y += width) {
+    if (interleaved) {
+      for (size_t i = 0; i < half; ++i) {
+        const float a = x[2 * i], b = x[2 * i + 1];
+        y[2 * i] = a * cosine[i] - b * sine[i];
+        y[2 * i + 1] = b * cosine[i] + a * sine[i];
+      }
+    } else {
+      for (size_t at = 0; at < half; at += 16) {
+        const F a = load_up_to(x, at, half), b = load_up_to(x + half, at, half);
+        const F c = load_up_to(cosine, at, half), s = load_up_to(sine, at, half);
+        store_up_to(y, at, half, sub(mul(a, c), mul(b, s)));
+        store_up_to(y + half, at, half, add(mul(b, c), mul(a, s)));
+      }
+    }
+    for (size_t i = rotary; i < width; ++i) y[i] = x[i];
+  }
+}
+
+static void silu_mul(const float* gate, const float* up, size_t width, float* y) {
+  for (size_t at = 0; at < width; at += 16) {
+    const F g = load(gate + at);
+    // exp of at most 0 never overflows: silu(g) = g / (1 + e^-g), or g e^g / (1 + e^g).
+    const F e = exp(sub(zero(), magnitude(g)));
+    const F top = pick(at_least(g, zero()), g, mul(g, e));
+    store(y + at, mul(div(top, add(set(1.f), e)), load(up + at)));
+  }
+}
+
+static void add_rows(const float* x, const float* y, size_t width, float* out) {
+  for (size_t at = 0; at < width; at += 16) store(out + at, add(load(x + at), load(y + at)));
+}
+
+static float largest_of(const float* x, size_t n) {
+  F top = set(-__builtin_inff());
+  size_t at = 0;
+  for (; at + 16 <= n; at += 16) top = max(top, load(x + at));
+  float best = largest(top);
+  for (; at < n; ++at) best = x[at] > best ? x[at] : best;
+  return best;
+}
+
+static float sum_exp(const float* x, size_t n, float top) {
+  F total = zero();
+  for (size_t at = 0; at < n; at += 16) {
+    const F e = exp(sub(load(x + at), set(top)));
+    total = add(total, at + 16 <= n ? e : keep(e, (1u << (n - at)) - 1));
+  }
+  return sum(total);
+}
+
+static void exps(const float* x, size_t n, float top, float scale, float* y) {
+  for (size_t at = 0; at < n; at += 16)
+    store(y + at, exp(mul(sub(load(x + at), set(top)), set(scale))));
+}
+
+static size_t at_or_above(const float* x, size_t n, float floor, int32_t* where, size_t room) {
+  size_t found = 0;
+  for (size_t at = 0; at < n; at += 16) {
+    uint32_t lanes = at_least(load(x + at), set(floor));
+    if (at + 16 > n) lanes &= (1u << (n - at)) - 1;
+    for (; lanes; lanes &= lanes - 1, ++found)
+      if (found < room) where[found] = static_cast<int32_t>(at) + __builtin_ctz(lanes);
+  }
+  return found;
+}

@@ -1,0 +1,6 @@
+// Raised with any change of bits. Caches on disk and measured losses are keyed by it.
+#pragma once
+
+namespace farthing {
+constexpr int kNumerics = 1;
+}  // namespace farthing

@@ -1,0 +1,199 @@
+#include "program.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+#include "worker.h"
+
+namespace farthing {
+namespace {
+
+template <class T>
+T* aligned(size_t count) {
+  void* p = std::aligned_alloc(64, round_up(std::max<size_t>(count, 1) * sizeof(T), 64));
+  if (!p) throw std::bad_alloc();
+  return static_cast<T*>(p);
+}
+
+}  // namespace
+
+PackedLayout layout_of(Form form) {
+  switch (form) {
+    case Form::kInt4: return {4, false, false, false, false};
+    case Form::kInt4Min: return {4, false, false, true, false};
+    case Form::kInt4TwoLevelMin: return {4, true, false, true, false};
+    case Form::kInt8: return {8, false, false, false, false};
+    case Form::kInt8Min: return {8, false, false, true, false};
+    case Form::kInt8TwoLevelMin: return {8, true, false, true, false};
+    case Form::kInt8TwoLevel16: return {8, true, false, false, false};
+    case Form::kInt4F32: return {4, false, true, false, false};
+    case Form::kInt4F32Min: return {4, false, true, true, false};
+    case Form::kInt8F32: return {8, false, true, false, false};
+    case Form::kInt8F32Min: return {8, false, true, true, false};
+    default: return {16, false, false, false, true};
+  }
+}
+
+size_t Weight::block_bytes() const {
+  const PackedLayout l = layout_of(form);
+  size_t total = kRows * k() * l.bits / 8;
+  if (!l.none) {
+    const size_t groups = (columns + group - 1) / group, supers = (columns + 255) / 256;
+    const size_t one = l.two_level ? 2 * supers + groups : groups * (l.full ? 4 : 2);
+    total += kRows * one * (l.minimum ? 2 : 1);
+  }
+  return round_up(total, 64);
+}
+
+void Program::Free::operator()(void* p) const { std::free(p); }
+
+Program::Program(const Kernels& kernels, size_t threads, size_t max_tokens, size_t max_context)
+    : kernels_(kernels), team_(threads), max_tokens_(max_tokens), max_context_(max_context) {}
+
+Program::~Program() {
+  if (cache_) munmap(cache_, pages_ * page_bytes_);
+}
+
+size_t Program::slot(Slot slot) {
+  slots_.push_back(slot);
+  return slots_.size() - 1;
+}
+
+size_t Program::weight(Weight weight) {
+  weights_.push_back(weight);
+  return weights_.size() - 1;
+}
+
+void Program::op(Op op) { ops_.push_back(std::move(op)); }
+
+void Program::finish(size_t cache_bytes) {
+  lay_out_stages();
+  const size_t together = kOwn * threads();
+  for (const Slot& slot : slots_) {
+    const size_t rows = slot.crossing ? max_tokens_ : std::min(max_tokens_, together);
+    owned_.emplace_back(aligned<uint8_t>(rows * slot.stride));
+    // The lanes that pad a row are read, and must be zero.
+    std::memset(owned_.back().get(), 0, rows * slot.stride);
+    shared_.push_back(owned_.back().get());
+  }
+  if (vocabulary_) {
+    logits_stride_ = round_up(vocabulary_, kRows);
+    logits_.reset(aligned<float>(kLogitRows * logits_stride_));
+  }
+  lay_out_cache(cache_bytes);
+  lay_out_pieces();
+  counter_count_ = ops_.size() + stages_.size() + 2 * (max_tokens_ / kLogitRows + 1);
+  counters_ = std::make_unique<Counter[]>(counter_count_);
+  finished_ = true;
+  for (size_t i = 0; i < threads(); ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
+}
+
+// A stage ends before attention, before the wanted rows are gathered, and before the logits.
+void Program::lay_out_stages() {
+  bool wanted = false;
+  size_t first = 0;
+  const auto close = [&](size_t last) {
+    if (last > first) stages_.push_back({first, last, wanted});
+    first = last;
+  };
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    if (std::holds_alternative<Attend>(ops_[i]) || std::holds_alternative<Logits>(ops_[i])) {
+      close(i);
+      close(i + 1);
+    } else if (std::holds_alternative<Rows>(ops_[i])) {
+      close(i);
+      wanted = true;
+    }
+    if (const auto* head = std::get_if<Logits>(&ops_[i])) vocabulary_ = weights_[head->weight].rows;
+  }
+  close(ops_.size());
+}
+
+void Program::lay_out_cache(size_t cache_bytes) {
+  for (const Op& op : ops_) {
+    const auto* attend = std::get_if<Attend>(&op);
+    if (!attend) continue;
+    if (attend->layer != layer_offset_.size()) throw std::invalid_argument("layers out of order");
+    const size_t group = attend->heads / attend->kv_heads;
+    if (kv_heads_ && (kv_heads_ != attend->kv_heads || heads_per_kv_ != group ||
+                      head_width_ != attend->width))
+      throw std::invalid_argument("all layers must have the same heads");
+    kv_heads_ = attend->kv_heads;
+    heads_per_kv_ = group;
+    head_width_ = attend->width;
+    layer_offset_.push_back(page_bytes_);
+    const size_t tile = kPage * (attend->width + round_up(attend->width, 16)) * 2;
+    page_bytes_ += attend->kv_heads * round_up(tile, 64);
+  }
+  if (!page_bytes_) return;
+  pages_ = cache_bytes / page_bytes_;
+  if (!pages_) throw std::invalid_argument("the cache has no room for one page");
+  void* memory = mmap(nullptr, pages_ * page_bytes_, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  cache_ = static_cast<uint8_t*>(memory);
+  madvise(cache_, pages_ * page_bytes_, MADV_HUGEPAGE);
+}
+
+// Spans are divided among threads only while there are fewer pieces than keep them busy.
+void Program::lay_out_pieces() {
+  if (!kv_heads_) return;
+  const size_t spans = (max_context_ + kSpan - 1) / kSpan;
+  const size_t whole = max_tokens_;  // no piece has less than one token
+  const size_t divided = 8 * threads();
+  max_pieces_ = whole + divided * spans;
+  partial_floats_ = kAlone * heads_per_kv_ * attend_state(head_width_);
+  // Mapped, not touched: a deep context alone uses it.
+  partials_.reset(aligned<float>(divided * spans * kv_heads_ * partial_floats_));
+  pieces_.reserve(max_pieces_);
+  groups_.reserve(divided);
+  remaining_ = std::make_unique<std::atomic<uint32_t>[]>(divided * kv_heads_);
+}
+
+void Program::plan_attention(const Step& step) {
+  pieces_.clear();
+  groups_.clear();
+  if (!kv_heads_) return;
+  // Up to kAlone tokens stay in one piece, which writes their k and v itself.
+  const size_t tokens_in_piece = std::max(kAlone, kTileRows / heads_per_kv_);
+  size_t whole = 0;
+  for (size_t s = 0; s < step.segments; ++s) {
+    const size_t count = static_cast<size_t>(step.starts[s + 1] - step.starts[s]);
+    whole += (count + tokens_in_piece - 1) / tokens_in_piece;
+  }
+  const bool divide = whole * kv_heads_ < 8 * threads() && threads() > 1;
+  for (size_t s = 0; s < step.segments; ++s) {
+    const size_t begin = static_cast<size_t>(step.starts[s]);
+    const size_t end = static_cast<size_t>(step.starts[s + 1]);
+    const auto spans_to = [&](size_t token_end) {
+      return (static_cast<size_t>(step.positions[s]) + token_end - begin + kSpan - 1) / kSpan;
+    };
+    if (divide && end - begin <= kAlone && spans_to(end) > 1) {
+      groups_.push_back({pieces_.size(), spans_to(end)});
+      for (size_t span = 0; span < spans_to(end); ++span)
+        pieces_.push_back({s, begin, end, span, span + 1, groups_.size() - 1});
+      continue;
+    }
+    // Last tokens first: they see most, and the long pieces should not come at the end.
+    for (size_t to = end; to > begin;) {
+      const size_t from = to - begin > tokens_in_piece ? to - tokens_in_piece : begin;
+      pieces_.push_back({s, from, to, 0, spans_to(to), SIZE_MAX});
+      to = from;
+    }
+  }
+}
+
+void Program::run(const Step& step) {
+  for (size_t i = 0; i < counter_count_; ++i)
+    counters_[i].next.store(0, std::memory_order_relaxed);
+  plan_attention(step);
+  const std::function<void(size_t)> work = [&](size_t thread) { workers_[thread]->run(step); };
+  team_.run(work);
+}
+
+}  // namespace farthing

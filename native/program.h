@@ -1,0 +1,156 @@
+// A recorded forward, replayed: ops over slots, run a step at a time by a team of threads.
+//
+// Everything but attention and the choice of rows concerns one token at a time, so a program is
+// stages of such local ops with the crossing ones between them. With many tokens each thread takes
+// chunks of tokens through a whole stage, and meets the others at its end. With few tokens the
+// threads share the rows of each linear; the small ops between are either shared by token or, up to
+// kAlone tokens, done by every thread for itself, which saves the barriers. All three orders give
+// the same bits, because every (row, token) runs the same operations in each.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "kernels.h"
+#include "sample.h"
+#include "threads.h"
+
+namespace farthing {
+
+constexpr size_t kLogitRows = 32;
+
+// What stands in 16 packed rows of a form: see farthing/weight.py.
+struct PackedLayout {
+  size_t bits;
+  bool two_level, full, minimum, none;
+};
+PackedLayout layout_of(Form form);
+
+struct Weight {
+  Form form;
+  size_t rows, columns, group;
+  const uint8_t* data;
+  size_t k() const { return round_up(columns, kGroup); }
+  size_t blocks() const { return round_up(rows, kRows) / kRows; }
+  size_t block_bytes() const;
+};
+
+// A value of the program: one row of bytes for each token (or each wanted row).
+struct Slot {
+  size_t stride;   // bytes, a multiple of 64
+  bool wanted;     // rows are the wanted ones, not all tokens
+  bool small;      // made by an op that every thread may do for itself
+  bool crossing;   // lives beyond its stage
+};
+
+struct Embed { size_t table, out; };
+struct Angles { std::vector<float> frequencies; float magnitude; size_t out; };
+struct Norm { size_t in; std::vector<float> weight; size_t heads, width; float eps; size_t out; };
+struct Quantize { size_t in, width; bool bf16; size_t out; };
+struct Part { size_t weight; std::vector<float> bias; size_t out; };
+struct Linear { size_t in; std::vector<Part> parts; };
+struct Rope { size_t in, angles, heads, width, rotary; bool interleaved; size_t out; };
+struct Attend { size_t q, k, v, layer, heads, kv_heads, width; float scale; size_t window, out; };
+struct SiluMul { size_t gate, up, width, out; };
+struct Add { size_t x, y, width, out; };
+struct Rows { size_t in, width, out; };
+struct Logits { size_t in, weight; };
+using Op = std::variant<Embed, Angles, Norm, Quantize, Linear, Rope, Attend, SiluMul, Add, Rows, Logits>;
+
+// What one call reads and writes. Shapes as in engine/types.py.
+struct Step {
+  const int32_t *tokens, *starts, *positions, *tables, *fresh, *rows;
+  size_t token_count, segments, table_width, fresh_count, row_count;
+  const Sampling* sampling;  // [row_count], or null where only logits are wanted
+  Choice* choices;
+  int32_t* top_ids;  // [row_count][top_width]
+  float* top_logprobs;
+  size_t top_width;
+  float* logits;  // [row_count][vocabulary] or null
+};
+
+class Program {
+ public:
+  Program(const Kernels& kernels, size_t threads, size_t max_tokens, size_t max_context);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  size_t slot(Slot slot);
+  size_t weight(Weight weight);
+  void op(Op op);
+  // After the last op: lays out memory. The cache is mapped, and touched only page by page.
+  void finish(size_t cache_bytes);
+
+  void run(const Step& step);
+
+  const Kernels& kernels() const { return kernels_; }
+  const Weight& weight_at(size_t i) const { return weights_.at(i); }
+  const Slot& slot_at(size_t i) const { return slots_.at(i); }
+  size_t page_bytes() const { return page_bytes_; }
+  size_t vocabulary() const { return vocabulary_; }
+  size_t threads() const { return team_.size(); }
+  size_t max_tokens() const { return max_tokens_; }
+  size_t max_context() const { return max_context_; }
+  size_t pages() const { return pages_; }
+  size_t slots() const { return slots_.size(); }
+  bool finished() const { return finished_; }
+  // Rows of a slot as the last step left them: for tests and for taps. A slot that another value
+  // has taken since holds that one's.
+  uint8_t* shared(size_t slot) { return shared_.at(slot); }
+
+ private:
+  friend class Worker;
+  struct Stage {
+    size_t first, last;  // ops
+    bool wanted;         // its rows are the wanted ones
+  };
+  // A piece of attention: tokens of one segment, over some spans.
+  struct Piece {
+    size_t segment, token0, token1, span0, span1;
+    size_t group;  // which group of pieces it is merged with, or SIZE_MAX
+  };
+  struct Group {
+    size_t first, count;  // pieces
+  };
+  void lay_out_stages();
+  void lay_out_cache(size_t cache_bytes);
+  void lay_out_pieces();
+  void plan_attention(const Step& step);
+  float* partial(size_t piece, size_t head) {
+    return partials_.get() + (piece * kv_heads_ + head) * partial_floats_;
+  }
+
+  const Kernels& kernels_;
+  Team team_;
+  const size_t max_tokens_, max_context_;
+  std::vector<Slot> slots_;
+  std::vector<Weight> weights_;
+  std::vector<Op> ops_;
+  std::vector<Stage> stages_;
+  std::vector<uint8_t*> shared_;
+  struct Free { void operator()(void* p) const; };
+  std::vector<std::unique_ptr<uint8_t, Free>> owned_;
+  std::vector<std::unique_ptr<class Worker>> workers_;
+  std::unique_ptr<Counter[]> counters_;
+  size_t counter_count_ = 0;
+  std::unique_ptr<std::atomic<uint32_t>[]> remaining_;  // pieces of a (group, kv head) not done
+
+  bool finished_ = false;
+  size_t vocabulary_ = 0;
+  std::unique_ptr<float, Free> logits_;
+  size_t logits_stride_ = 0;
+
+  uint8_t* cache_ = nullptr;
+  size_t pages_ = 0, page_bytes_ = 0;
+  std::vector<size_t> layer_offset_;  // bytes into a page
+  size_t heads_per_kv_ = 1, kv_heads_ = 0, head_width_ = 0;
+  std::vector<Piece> pieces_;
+  std::vector<Group> groups_;
+  std::unique_ptr<float, Free> partials_;
+  size_t partial_floats_ = 0, max_pieces_ = 0;
+};
+
+}  // namespace farthing

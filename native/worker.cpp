@@ -1,0 +1,280 @@
+#include "worker.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+#include "angles.h"
+#include "embed.h"
+
+namespace farthing {
+namespace {
+
+uint8_t* allocate(size_t bytes) {
+  const size_t size = round_up(std::max<size_t>(bytes, 64), 64);
+  auto* p = static_cast<uint8_t*>(std::aligned_alloc(64, size));
+  if (!p) throw std::bad_alloc();
+  std::memset(p, 0, size);
+  return p;
+}
+
+}  // namespace
+
+Worker::Worker(Program& program, size_t index)
+    : program_(program), k_(program.kernels_), index_(index), choose_scratch_(program.vocabulary_) {
+  for (const Slot& slot : program.slots_) {
+    owned_.emplace_back(allocate(std::max(kChunk, kAlone) * slot.stride));
+    own_.push_back(owned_.back().get());
+  }
+  base_.resize(own_.size());
+  const size_t rows = std::max(kTileRows, kAlone * program.heads_per_kv_);
+  page_pointers_.resize((program.max_context_ + kPage - 1) / kPage);
+  queries_.resize(rows * program.head_width_ / 2 + 64);
+  state_.resize(rows * attend_state(program.head_width_));
+  attend_scratch_.reset(allocate(kAttendScratch));
+}
+
+Worker::Order Worker::order_of(size_t count) const {
+  if (count <= kAlone) return Order::kAlone;
+  return count >= kOwn * program_.threads() ? Order::kChunks : Order::kShared;
+}
+
+void Worker::run(const Step& step) {
+  step_ = &step;
+  sections_ = 0;
+  tokens_order_ = order_of(step.token_count);
+  rows_order_ = order_of(step.row_count);
+  writes_in_attention_ = tokens_order_ == Order::kAlone;
+  place(false, tokens_order_, 0);
+  place(true, rows_order_, 0);
+  for (size_t i = index_; i < step.fresh_count; i += program_.threads())
+    std::memset(program_.cache_ + static_cast<size_t>(step.fresh[i]) * program_.page_bytes_, 0,
+                program_.page_bytes_);
+  if (step.fresh_count) meet();
+  for (const auto& stage : program_.stages_) {
+    const Op& first = program_.ops_[stage.first];
+    if (const auto* op = std::get_if<Attend>(&first)) {
+      attend(*op);
+    } else if (const auto* head = std::get_if<Logits>(&first)) {
+      logits(*head);
+    } else {
+      const size_t count = stage.wanted ? step.row_count : step.token_count;
+      local(stage, stage.wanted ? rows_order_ : tokens_order_, count);
+    }
+  }
+}
+
+void Worker::place(bool wanted, Order order, size_t chunk) {
+  for (size_t i = 0; i < base_.size(); ++i) {
+    const Slot& slot = program_.slots_[i];
+    if (slot.wanted != wanted) continue;
+    const bool own = order == Order::kAlone ? slot.small
+                                            : order == Order::kChunks && !slot.crossing;
+    base_[i] = own ? own_[i] - chunk * slot.stride : program_.shared_[i];
+  }
+}
+
+void Worker::local(const Program::Stage& stage, Order order, size_t count) {
+  if (!count) return;
+  if (order == Order::kChunks)
+    chunks(stage, count);
+  else
+    together(stage, order, count);
+}
+
+// The op that follows a stage, if it is attention, has its k and v written with the stage.
+void Worker::chunks(const Program::Stage& stage, size_t count) {
+  Counter& next = counter();
+  // Chunks are equal, whole tiles of four, and at most kChunk.
+  const size_t pieces = (count + kChunk * program_.threads() - 1) / (kChunk * program_.threads());
+  const size_t width = std::min(
+      kChunk, round_up((count + pieces * program_.threads() - 1) / (pieces * program_.threads()), 4));
+  for (;;) {
+    const size_t begin = next.take() * width;
+    if (begin >= count) break;
+    const Range range{begin, std::min(count, begin + width)};
+    place(stage.wanted, Order::kChunks, begin);
+    for (size_t i = stage.first; i < stage.last; ++i)
+      std::visit([&](const auto& op) { (*this)(op, range); }, program_.ops_[i]);
+    if (stage.last < program_.ops_.size())
+      if (const auto* op = std::get_if<Attend>(&program_.ops_[stage.last])) (*this)(*op, range);
+  }
+  meet();
+}
+
+void Worker::together(const Program::Stage& stage, Order order, size_t count) {
+  const size_t n = program_.threads();
+  const Range mine = order == Order::kAlone
+                         ? Range{0, count}
+                         : Range{count * index_ / n, count * (index_ + 1) / n};
+  bool waits = false;  // others may read what this thread has just made
+  for (size_t i = stage.first; i < stage.last; ++i) {
+    const Op& op = program_.ops_[i];
+    if (const auto* linear = std::get_if<Linear>(&op)) {
+      if (waits) meet();
+      share_linear(*linear, count);
+      meet();
+      waits = false;
+    } else {
+      std::visit([&](const auto& small) { (*this)(small, mine); }, op);
+      waits = order == Order::kShared;
+    }
+  }
+  if (order == Order::kShared && stage.last < program_.ops_.size())
+    if (const auto* op = std::get_if<Attend>(&program_.ops_[stage.last])) {
+      (*this)(*op, mine);
+      waits = true;
+    }
+  if (waits) meet();
+}
+
+void Worker::share_linear(const Linear& op, size_t count) {
+  size_t total = 0;
+  for (const Part& part : op.parts) total += program_.weights_[part.weight].blocks();
+  // Whole tiles of three blocks; enough units that a delayed thread does not delay the others.
+  const size_t fair = total / (program_.threads() * 8);
+  const size_t unit = std::clamp<size_t>(fair / 3 * 3, 3, 24);
+  Counter& next = counter();
+  size_t wanted = next.take(), seen = 0;
+  for (const Part& part : op.parts) {
+    const size_t blocks_here = program_.weights_[part.weight].blocks();
+    const size_t units = (blocks_here + unit - 1) / unit;
+    for (; wanted < seen + units; wanted = next.take()) {
+      const size_t from = (wanted - seen) * unit;
+      blocks(op, part, {0, count}, from, std::min(blocks_here, from + unit));
+    }
+    seen += units;
+  }
+}
+
+void Worker::blocks(const Linear& op, const Part& part, Range range, size_t block0, size_t block1) {
+  const Weight& w = program_.weights_[part.weight];
+  const size_t in = program_.slots_[op.in].stride, out = program_.slots_[part.out].stride;
+  LinearTask task{};
+  task.weights = w.data;
+  task.block_bytes = w.block_bytes();
+  task.k = w.k();
+  task.group = w.group;
+  task.x = row(op.in, range.begin);
+  task.x_stride = in;
+  task.tokens = range.end - range.begin;
+  task.y = floats(part.out, range.begin);
+  task.y_stride = out / sizeof(float);
+  task.bias = part.bias.empty() ? nullptr : part.bias.data();
+  task.block0 = block0;
+  task.block1 = block1;
+  k_.linear[static_cast<size_t>(w.form)](task);
+}
+
+void Worker::operator()(const Linear& op, Range range) {
+  for (const Part& part : op.parts)
+    blocks(op, part, range, 0, program_.weights_[part.weight].blocks());
+}
+
+void Worker::operator()(const Embed& op, Range range) {
+  const Weight& w = program_.weights_[op.table];
+  for (size_t t = range.begin; t < range.end; ++t)
+    embed_row(w, static_cast<size_t>(step_->tokens[t]), floats(op.out, t));
+}
+
+void Worker::operator()(const Angles& op, Range range) {
+  size_t segment = segment_of(range.begin);
+  for (size_t t = range.begin; t < range.end; ++t) {
+    while (t >= static_cast<size_t>(step_->starts[segment + 1])) ++segment;
+    angles_of(op.frequencies.data(), op.frequencies.size(), position_of(t, segment), op.magnitude,
+              floats(op.out, t));
+  }
+}
+
+void Worker::operator()(const Norm& op, Range range) {
+  for (size_t t = range.begin; t < range.end; ++t)
+    k_.rms_norm(floats(op.in, t), op.weight.data(), op.heads, op.width, op.eps, floats(op.out, t));
+}
+
+void Worker::operator()(const Quantize& op, Range range) {
+  for (size_t t = range.begin; t < range.end; ++t) {
+    if (op.bf16)
+      k_.to_bf16(floats(op.in, t), op.width, reinterpret_cast<uint16_t*>(row(op.out, t)));
+    else
+      k_.quantize_q8(floats(op.in, t), op.width, row(op.out, t));
+  }
+}
+
+void Worker::operator()(const Rope& op, Range range) {
+  for (size_t t = range.begin; t < range.end; ++t)
+    k_.rope(floats(op.in, t), floats(op.angles, t), op.heads, op.width, op.rotary, op.interleaved,
+            floats(op.out, t));
+}
+
+void Worker::operator()(const SiluMul& op, Range range) {
+  for (size_t t = range.begin; t < range.end; ++t)
+    k_.silu_mul(floats(op.gate, t), floats(op.up, t), op.width, floats(op.out, t));
+}
+
+void Worker::operator()(const Add& op, Range range) {
+  for (size_t t = range.begin; t < range.end; ++t)
+    k_.add(floats(op.x, t), floats(op.y, t), op.width, floats(op.out, t));
+}
+
+void Worker::operator()(const Rows& op, Range range) {
+  for (size_t r = range.begin; r < range.end; ++r)
+    std::memcpy(floats(op.out, r), floats(op.in, static_cast<size_t>(step_->rows[r])),
+                op.width * sizeof(float));
+}
+
+void Worker::operator()(const Attend& op, Range range) {
+  for (size_t t = range.begin; t < range.end; ++t)
+    for (size_t h = 0; h < op.kv_heads; ++h) write_kv(op, t, h);
+}
+
+void Worker::operator()(const Logits&, Range) {}
+
+void Worker::logits(const Logits& op) {
+  const Weight& w = program_.weights_[op.weight];
+  const size_t blocks = w.blocks(), unit = 24, units = (blocks + unit - 1) / unit;
+  LinearTask task{};
+  task.weights = w.data;
+  task.block_bytes = w.block_bytes();
+  task.k = w.k();
+  task.group = w.group;
+  task.x_stride = program_.slots_[op.in].stride;
+  task.y = program_.logits_.get();
+  task.y_stride = program_.logits_stride_;
+  for (size_t begin = 0; begin < step_->row_count; begin += kLogitRows) {
+    task.x = row(op.in, begin);
+    task.tokens = std::min(kLogitRows, step_->row_count - begin);
+    Counter& next = counter();
+    for (size_t u = next.take(); u < units; u = next.take()) {
+      task.block0 = u * unit;
+      task.block1 = std::min(blocks, task.block0 + unit);
+      k_.linear[static_cast<size_t>(w.form)](task);
+    }
+    meet();
+    Counter& row = counter();
+    for (size_t r = row.take(); r < task.tokens; r = row.take()) choose(begin + r, r);
+    meet();
+  }
+}
+
+void Worker::choose(size_t r, size_t in_buffer) {
+  float* logits = program_.logits_.get() + in_buffer * program_.logits_stride_;
+  const size_t n = program_.vocabulary_;
+  if (step_->logits) std::memcpy(step_->logits + r * n, logits, n * sizeof(float));
+  if (!step_->sampling) return;
+  step_->choices[r] = sample(k_, step_->sampling[r], logits, n, choose_scratch_,
+                             step_->top_ids + r * step_->top_width,
+                             step_->top_logprobs + r * step_->top_width);
+}
+
+size_t Worker::segment_of(size_t token) const {
+  const int32_t* end = step_->starts + step_->segments + 1;
+  const int32_t* after = std::upper_bound(step_->starts, end, static_cast<int32_t>(token));
+  return static_cast<size_t>(after - step_->starts) - 1;
+}
+
+int32_t Worker::position_of(size_t token, size_t segment) const {
+  return step_->positions[segment] + static_cast<int32_t>(token) - step_->starts[segment];
+}
+
+}  // namespace farthing

@@ -1,0 +1,75 @@
+// One thread's part in a step: where its values lie, and how it does each op.
+#pragma once
+
+#include "program.h"
+
+namespace farthing {
+
+constexpr size_t kAlone = 8;     // tokens up to which every thread does the small ops for itself
+constexpr size_t kChunk = 32;    // tokens that a thread takes through a stage at once
+constexpr size_t kOwn = 16;      // tokens a thread from which chunks are worth it
+constexpr size_t kTileRows = 96;  // query rows in a piece of attention, about
+
+class Worker {
+ public:
+  Worker(Program& program, size_t index);
+  void run(const Step& step);
+
+ private:
+  enum class Order { kAlone, kShared, kChunks };
+  struct Range {
+    size_t begin, end;
+  };
+  Order order_of(size_t count) const;
+  void place(bool wanted, Order order, size_t chunk);
+  void local(const Program::Stage& stage, Order order, size_t count);
+  void chunks(const Program::Stage& stage, size_t count);
+  void together(const Program::Stage& stage, Order order, size_t count);
+  void share_linear(const Linear& op, size_t count);
+
+  void operator()(const Embed& op, Range range);
+  void operator()(const Angles& op, Range range);
+  void operator()(const Norm& op, Range range);
+  void operator()(const Quantize& op, Range range);
+  void operator()(const Linear& op, Range range);
+  void operator()(const Rope& op, Range range);
+  void operator()(const SiluMul& op, Range range);
+  void operator()(const Add& op, Range range);
+  void operator()(const Rows& op, Range range);
+  void operator()(const Attend& op, Range range);  // writes k and v into the cache
+  void operator()(const Logits& op, Range range);
+
+  void attend(const Attend& op);
+  void attend_piece(const Attend& op, size_t piece, size_t head);
+  void attend_merge(const Attend& op, size_t group, size_t head);
+  void write_kv(const Attend& op, size_t token, size_t head);
+  void logits(const Logits& op);
+  void choose(size_t row, size_t in_buffer);
+  void blocks(const Linear& op, const Part& part, Range range, size_t block0, size_t block1);
+
+  size_t segment_of(size_t token) const;
+  int32_t position_of(size_t token, size_t segment) const;
+  uint16_t* page_of(const Attend& op, size_t segment, size_t page, size_t head) const;
+  uint8_t* row(size_t slot, size_t at) const { return base_[slot] + at * program_.slots_[slot].stride; }
+  float* floats(size_t slot, size_t at) const { return reinterpret_cast<float*>(row(slot, at)); }
+  Counter& counter() { return program_.counters_[sections_++]; }
+  void meet() { program_.team_.meet(); }
+
+  Program& program_;
+  const Kernels& k_;
+  const size_t index_;
+  const Step* step_ = nullptr;
+  Order tokens_order_{}, rows_order_{};
+  bool writes_in_attention_ = false;
+  size_t sections_ = 0;
+  std::vector<uint8_t*> base_;  // of each slot, as of now; row t lies at base + t * stride
+  std::vector<uint8_t*> own_;   // this thread's rows of each slot
+  std::vector<std::unique_ptr<uint8_t, Program::Free>> owned_;
+  std::vector<const uint16_t*> page_pointers_;
+  std::vector<uint32_t> queries_;
+  std::vector<float> state_;
+  std::unique_ptr<uint8_t, Program::Free> attend_scratch_;
+  Scratch choose_scratch_;
+};
+
+}  // namespace farthing

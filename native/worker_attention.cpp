@@ -1,0 +1,93 @@
+// A worker's part in attention: pieces of a step, and the merge of pieces that are spans.
+#include <algorithm>
+#include <cstring>
+
+#include "worker.h"
+
+namespace farthing {
+
+void Worker::attend(const Attend& op) {
+  Counter& next = counter();
+  const size_t total = program_.pieces_.size() * op.kv_heads;
+  for (size_t u = next.take(); u < total; u = next.take())
+    attend_piece(op, u / op.kv_heads, u % op.kv_heads);
+  meet();
+}
+
+uint16_t* Worker::page_of(const Attend& op, size_t segment, size_t page, size_t head) const {
+  const int32_t* table = step_->tables + segment * step_->table_width;
+  const size_t tile = round_up(kPage * (op.width + round_up(op.width, 16)) * 2, 64);
+  return reinterpret_cast<uint16_t*>(program_.cache_ +
+                                     static_cast<size_t>(table[page]) * program_.page_bytes_ +
+                                     program_.layer_offset_[op.layer] + head * tile);
+}
+
+void Worker::write_kv(const Attend& op, size_t token, size_t head) {
+  const size_t segment = segment_of(token);
+  const auto position = static_cast<size_t>(position_of(token, segment));
+  k_.write_kv(floats(op.k, token) + head * op.width, floats(op.v, token) + head * op.width,
+              op.width, position % kPage, page_of(op, segment, position / kPage, head));
+}
+
+void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
+  const auto& piece = program_.pieces_[index];
+  const size_t group = op.heads / op.kv_heads, pairs = op.width / 2;
+  const auto first = static_cast<size_t>(position_of(piece.token0, piece.segment));
+  if (writes_in_attention_)
+    for (size_t t = piece.token0; t < piece.token1; ++t) {
+      const size_t span = (first + t - piece.token0) / kSpan;
+      if (span >= piece.span0 && span < piece.span1) write_kv(op, t, head);
+    }
+  const size_t pages = (first + piece.token1 - piece.token0 + kPage - 1) / kPage;
+  const size_t end = std::min(pages, piece.span1 * kPagesInSpan);
+  for (size_t p = piece.span0 * kPagesInSpan; p < end; ++p)
+    page_pointers_[p] = page_of(op, piece.segment, p, head);
+
+  AttendTask task{};
+  task.rows = (piece.token1 - piece.token0) * group;
+  for (size_t r = 0; r < task.rows; ++r) {
+    const float* q = floats(op.q, piece.token0 + r / group) + (head * group + r % group) * op.width;
+    k_.to_bf16(q, op.width, reinterpret_cast<uint16_t*>(queries_.data() + r * pairs));
+  }
+  task.q = queries_.data();
+  task.group = group;
+  task.head_width = op.width;
+  task.scale = op.scale;
+  task.first_position = static_cast<int32_t>(first);
+  task.window = static_cast<int32_t>(op.window);
+  task.pages = page_pointers_.data();
+  task.span0 = piece.span0;
+  task.span1 = piece.span1;
+  task.scratch = reinterpret_cast<float*>(attend_scratch_.get());
+  const bool merged = piece.group != SIZE_MAX;
+  task.state = merged ? program_.partial(index, head) : state_.data();
+  k_.attend(task);
+  if (merged) {
+    const auto& spans = program_.groups_[piece.group];
+    auto& left = program_.remaining_[piece.group * op.kv_heads + head];
+    // Whoever finishes last merges, and leaves the count ready for the next layer.
+    if (left.fetch_add(1, std::memory_order_acq_rel) + 1 < spans.count) return;
+    left.store(0, std::memory_order_relaxed);
+    attend_merge(op, piece.group, head);
+    return;
+  }
+  for (size_t r = 0; r < task.rows; ++r)
+    k_.attend_finish(op.width, state_.data() + r * attend_state(op.width),
+                     floats(op.out, piece.token0 + r / group) +
+                         (head * group + r % group) * op.width);
+}
+
+void Worker::attend_merge(const Attend& op, size_t index, size_t head) {
+  const auto& spans = program_.groups_[index];
+  const auto& piece = program_.pieces_[spans.first];
+  const size_t group = op.heads / op.kv_heads, rows = (piece.token1 - piece.token0) * group;
+  float* total = program_.partial(spans.first, head);
+  for (size_t i = 1; i < spans.count; ++i)
+    k_.attend_merge(rows, op.width, total, program_.partial(spans.first + i, head));
+  for (size_t r = 0; r < rows; ++r)
+    k_.attend_finish(op.width, total + r * attend_state(op.width),
+                     floats(op.out, piece.token0 + r / group) +
+                         (head * group + r % group) * op.width);
+}
+
+}  // namespace farthing

@@ -1,0 +1,130 @@
+"""A model on the native side: a packed folder, recorded once, replayed step by step.
+
+Knows nothing of requests: only of tokens, pages and rows.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing import _native, models
+from farthing.config import EngineConfig
+from farthing.engine.types import Sampled, Step
+from farthing.errors import FormatError, InputError
+from farthing.formats import packed
+from farthing.ops.lower import lower
+from farthing.ops.record import Recording
+from farthing.ops.work import OpWork, Work
+
+PAGE = 64
+
+
+def runnable() -> list[str]:
+    """Instruction sets that this build holds and this processor runs, best first."""
+    return [isa for isa, missing in _native.compiled() if missing is None]
+
+
+def choose_isa() -> str:
+    """The best one, or FARTHING_ISA. Raises InputError if that does not run here."""
+    wanted = os.environ.get("FARTHING_ISA")
+    if wanted is None:
+        return runnable()[0]
+    if wanted not in runnable():
+        raise InputError(
+            f"FARTHING_ISA is {wanted!r}, which does not run here; these do: "
+            + ", ".join(runnable())
+        )
+    return wanted
+
+
+class NativeRunner:
+    """engine/types.py's Runner. Raises FormatError for a model whose context the cache can't hold."""
+
+    def __init__(self, folder: Path, config: EngineConfig) -> None:
+        checkpoint = packed.open(folder)
+        weights = checkpoint.tensors
+        model = models.load(checkpoint.config, weights)
+        shape = model.shape
+        self.vocabulary = shape.vocabulary
+        self.max_context = min(config.max_context or shape.max_context, shape.max_context)
+        self.max_step_tokens = config.max_step_tokens
+        self.isa = choose_isa()
+        threads = config.threads or len(os.sched_getaffinity(0))
+        self.program = _native.Program(self.isa, threads, config.max_step_tokens, self.max_context)
+        recording = Recording(shape.layers)
+        logits = model.forward(recording, recording)
+        lower(recording, logits, self.program)
+        self.program.finish(config.cache_bytes)
+        self.threads: int = self.program.threads
+        self.page_bytes: int = self.program.page_bytes
+        self.pages: int = self.program.pages
+        if self.pages < 1:
+            raise FormatError(f"a page takes {self.page_bytes} bytes; raise cache_bytes above that")
+        self._work = Work(recording, logits)
+
+    def run(self, step: Step) -> Sampled:
+        s, rows = step.sampling, len(step.rows)
+        top = max(0, int(s.logprobs.max(initial=0)))
+        out = Sampled(
+            ids=np.empty(rows, np.int32),
+            logprobs=np.empty(rows, np.float32),
+            top_ids=np.empty((rows, top), np.int32),
+            top_logprobs=np.empty((rows, top), np.float32),
+        )
+        self.program.step(
+            step.tokens,
+            step.starts,
+            step.positions,
+            step.tables,
+            step.fresh,
+            step.rows,
+            self.vocabulary,
+            s.temperature,
+            s.top_k,
+            s.top_p,
+            s.min_p,
+            s.repetition,
+            s.presence,
+            s.frequency,
+            s.seed,
+            s.choice,
+            s.position,
+            s.logprobs,
+            s.first,
+            s.ids,
+            s.bias,
+            s.counts,
+            s.seen,
+            out.ids,
+            out.logprobs,
+            out.top_ids,
+            out.top_logprobs,
+        )
+        return out
+
+    def logits(self, step: Step) -> NDArray[np.float32]:
+        """[R, V] of the step's rows, before any sampling. For evaluation and tests."""
+        out = np.empty((len(step.rows), self.vocabulary), np.float32)
+        self.program.logits_of(
+            step.tokens,
+            step.starts,
+            step.positions,
+            step.tables,
+            step.fresh,
+            step.rows,
+            self.vocabulary,
+            out,
+        )
+        return out
+
+    def work(self, step: Step) -> NDArray[np.float64]:
+        return self._work.shares(step.starts, step.positions, step.rows)
+
+    def work_of(
+        self, tokens: Sequence[int], contexts: Sequence[int], rows: int
+    ) -> list[OpWork]:
+        """The work of every op of a step: see ops/work.py."""
+        return self._work.of(tokens, contexts, rows)
