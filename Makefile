@@ -28,7 +28,6 @@ help:
 install: $(VENV)/.installed
 
 serve: install
-	@$(VENV)/bin/farthing show $(MODEL) >/dev/null 2>&1 || $(VENV)/bin/farthing pull $(MODEL)
 	@exec $(VENV)/bin/farthing serve $(MODEL) --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.test
@@ -56,6 +55,7 @@ bench: install
 # lacks them). Builds then go without isolation, so that build/ is reused and a second is short.
 $(VENV)/.build: pyproject.toml
 	@echo 'making $(VENV)'
+	@$(PYTHON) .ci/ready.py
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install $$($(RUN) -c 'import tomllib; \
 	  print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')

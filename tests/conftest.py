@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    for what, count in sorted(config.stash[LEFT_OUT].items()):
+    for what, count in sorted(config.stash.get(LEFT_OUT, Counter()).items()):
         terminalreporter.write_line(
             f"left out: {count} that need {what}; to run them: {NEEDED[what].install}"
         )
