@@ -6,6 +6,7 @@ from typing import Any
 
 from farthing.errors import FormatError, InputError
 from farthing.tokenizer import files
+from farthing.tokenizer.budget import DEEPEST, TooMuch, measure
 
 NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
 # Unicode keeps these code points for a program's own use; no text should hold one.
@@ -59,6 +60,10 @@ def guard(told: dict[str, Any], tokens: Collection[str]) -> tuple[dict[str, Any]
     The mark is empty if there was nothing to break, as nearly always. A template that splits or
     trims strings does no harm: a mark alone is dropped by `cut`.
     """
+    try:
+        measure(told, 1 << 62)
+    except TooMuch:
+        raise InputError(f"the messages or tools nest more than {DEEPEST} deep") from None
     texts = list(_texts(told))
     breakable = [token for token in tokens if len(token) > 1]
     found = [token for token in breakable if any(token in text for text in texts)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from farthing.errors import FormatError
-from farthing.tokenizer.sandbox import Sandbox
+from farthing.tokenizer.sandbox import Program
 
 
 class ChatTemplate:
@@ -13,8 +13,8 @@ class ChatTemplate:
     def __init__(self, source: str, *, tools: str | None = None) -> None:
         """`tools` is the template to use instead when tools are given."""
         self.source = source
-        self._plain = Sandbox().compile(source)
-        self._tools = self._plain if tools is None else Sandbox().compile(tools)
+        self._plain = Program(source)
+        self._tools = self._plain if tools is None else Program(tools)
 
     def render(self, told: Mapping[str, Any]) -> str:
         """The conversation as text. InputError where the template refuses the messages,

@@ -134,10 +134,10 @@ class Tokenizer:
                 "this model has no chat template: put one into its folder as chat_template.jinja,"
                 " or send a plain prompt to completions"
             )
-        told = {"messages": special.flat(messages), "tools": tools, **variables}
+        told = {**variables, "messages": special.flat(messages), "tools": tools}
         told, mark = special.guard(told, self._special.values())
-        told |= self._names | {"add_generation_prompt": add_generation_prompt}
-        return self.template.render(told), mark
+        ours = {"documents": None, **self._names, "add_generation_prompt": add_generation_prompt}
+        return self.template.render(ours | told), mark
 
     def piece(self, id: int, *, special: bool = False) -> bytes:
         """The bytes an id adds to a text. Ids beyond the vocabulary (a padded table) add none."""
