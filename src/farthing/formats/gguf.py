@@ -92,7 +92,7 @@ class Gguf:
             "q_proj": self.config["num_attention_heads"],
             "k_proj": self.config["num_key_value_heads"],
         }.get(name.split(".")[-2])
-        if self.config["model_type"] not in PERMUTED or heads is None:
+        if self.metadata["general.architecture"] not in PERMUTED or heads is None:
             return None
         if not heads or rows % (2 * heads):
             raise FormatError(f"{self.path}: {name} has {rows} rows for {heads} heads")

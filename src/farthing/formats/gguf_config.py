@@ -45,6 +45,7 @@ _REFUSED = (
     "final_logit_softcapping",
 )
 """Keys that change what is computed, in ways models/ does not know. Zero means unused."""
+MOST_REAL = 1e30
 
 
 def name_from_gguf(name: str) -> str | None:
@@ -81,10 +82,18 @@ class Keys:
         return int(value)
 
     def real(self, key: str, default: float | None = None) -> float:
+        """A finite number. One stored as fp32 gives what its shortest decimal says: 1e-05."""
         value = self._of_type(f"{self.architecture}.{key}", (int, float), default)
-        if not np.isfinite(value):
-            raise FormatError(f"{self.where}: {self.architecture}.{key} is {value!r}")
-        return float(value)
+        if isinstance(value, bool) or not abs(value) < MOST_REAL:
+            raise FormatError(f"{self.where}: {self.architecture}.{key} is {value!r:.80}")
+        narrow = np.float32(value)
+        return float(str(narrow)) if float(narrow) == value else float(value)
+
+    def positive(self, key: str, default: float | None = None) -> float:
+        value = self.real(key, default)
+        if value <= 0:
+            raise FormatError(f"{self.where}: {self.architecture}.{key} is {value:g}, not positive")
+        return value
 
     def _of_type(self, key: str, kind: Any, default: Any = None) -> Any:
         value = self.metadata.get(key, default)
@@ -127,18 +136,30 @@ def config_from_gguf(
         "num_key_value_heads": keys.whole("attention.head_count_kv", heads, most=1 << 16),
         "head_dim": head,
         "hidden_act": "silu",
-        "rms_norm_eps": float(f"{keys.real('attention.layer_norm_rms_epsilon'):.7g}"),
-        "rope_theta": keys.real("rope.freq_base", 10000.0),
+        "rms_norm_eps": keys.positive("attention.layer_norm_rms_epsilon"),
+        "rope_theta": keys.positive("rope.freq_base", 10000.0),
         "max_position_embeddings": keys.whole("context_length"),
         "tie_word_embeddings": tied,
         "attention_bias": bias,
     }
-    if "attention.sliding_window" in keys:
-        config["sliding_window"] = keys.whole("attention.sliding_window") or None
     scaling = scaling_from_gguf(keys, config["max_position_embeddings"])
     if scaling:
         config["rope_scaling"] = scaling
-    return config | special_tokens(metadata)
+    return config | _window(keys) | special_tokens(metadata)
+
+
+def _window(keys: Keys) -> dict[str, Any]:
+    """A sliding window makes a llama file Mistral's; with the others no file has one."""
+    window = keys.whole("attention.sliding_window", 0)
+    if not window:
+        return {}
+    if keys.architecture != "llama":
+        raise FormatError(f"{keys.where}: {keys.architecture} with a sliding window of {window}")
+    return {
+        "model_type": "mistral",
+        "architectures": ["MistralForCausalLM"],
+        "sliding_window": window,
+    }
 
 
 def _refuse(keys: Keys) -> None:
@@ -184,19 +205,19 @@ def scaling_from_gguf(keys: Keys, context: int) -> dict[str, Any] | None:
         kind = "linear"
     if kind == "none" or (kind == "linear" and factor in (0.0, 1.0)):
         return None
-    if kind == "linear":
+    if kind == "linear" and factor > 0:
         return {"rope_type": "linear", "factor": factor}
     if kind == "yarn":
         return _yarn(keys, factor, context)
     raise FormatError(
-        f"{keys.where}: {keys.architecture}.rope.scaling.type is {kind[:80]!r};"
-        " known are none, linear, yarn"
+        f"{keys.where}: {keys.architecture}.rope.scaling is {kind[:80]!r} by"
+        f" {factor:g}; known are none, linear and yarn by a positive factor"
     )
 
 
 def _yarn(keys: Keys, factor: float, context: int) -> dict[str, Any]:
-    if factor <= 0:
-        raise FormatError(f"{keys.where}: rope.scaling.factor is {factor:g}; it must be positive")
+    if factor < 1:
+        raise FormatError(f"{keys.where}: rope.scaling.factor is {factor:g}; from 1 expected")
     original = keys.whole("rope.scaling.original_context_length", int(context / factor))
     found = {
         "rope_type": "yarn",

@@ -108,7 +108,8 @@ def write(
     """Write a packed checkpoint into `folder`, which exists and is empty, tensor by tensor.
 
     The caller makes it appear whole: writes beside and renames. `files` are further texts of the
-    folder (tokenizer.json, ...). `progress` hears bytes done and bytes in all.
+    folder (tokenizer.json, ...). `progress` hears bytes done and bytes in all. Raises FormatError
+    if a weight is not finite.
     """
     for name, text in {"config.json": json.dumps(dict(config), indent=2), **files}.items():
         (folder / name).write_text(text, "utf-8")
@@ -220,11 +221,25 @@ def _size(layout: Layout) -> int:
 
 
 def _bytes_of(name: str, tensor: Matrix | Vector, place: Place) -> NDArray[np.uint8]:
+    _check_finite(name, tensor)
     if isinstance(tensor, Matrix):
         assert (list(tensor.shape), tensor.form) == (place.shape, place.form), name
         return pack(tensor)
     assert (list(tensor.shape), place.form) == (place.shape, None), name
     return np.ascontiguousarray(tensor, "<f4").view(np.uint8)
+
+
+def _check_finite(name: str, tensor: Matrix | Vector) -> None:
+    """A NaN would spread from one weight to every answer; damaged files are full of them."""
+    if not isinstance(tensor, Matrix):
+        good = bool(np.isfinite(tensor).all())
+    elif tensor.form.bits == 16:
+        good = bool(((tensor.codes & 0x7F80) != 0x7F80).all())
+    else:
+        scales = (tensor.scale, tensor.minimum, tensor.super_scale, tensor.super_minimum)
+        good = all(bool(np.isfinite(x).all()) for x in scales if x is not None)
+    if not good:
+        raise FormatError(f"tensor {name[:80]!r} holds NaN or infinity; the file is damaged")
 
 
 def _up(value: int) -> int:
