@@ -4,9 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-HERE = str(Path(__file__).parent)
-sys.path.append(HERE)
-
 from toy_model import write_toy
 
 from farthing.config import EngineConfig
@@ -16,7 +13,9 @@ from farthing.server.options import Options
 
 def main(folder: str, port: str, *settings: str) -> int:
     # The engine's process finds the toy runner by this.
-    os.environ["PYTHONPATH"] = os.pathsep.join([HERE, os.environ.get("PYTHONPATH", "")])
+    here = Path(__file__).parent
+    paths = [str(here), str(here.parent / "engine"), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     given = dict(setting.split("=", 1) for setting in settings)
     context = int(given.pop("max_context", 0))
     numbers = {n: float(given.pop(n)) for n in ("grace_seconds",) if n in given}

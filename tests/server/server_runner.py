@@ -5,11 +5,8 @@ Each step takes a moment, as a real one does. What a prompt ends with steers it:
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[1] / "engine"))
 
 from toy_runner import ToyRunner
 

@@ -37,7 +37,8 @@ def serve(
 
     Any OpenAI client works: point its base URL at http://HOST:PORT/v1. On this machine alone no
     key is needed; any other address wants one, from FARTHING_API_KEY or a file. Ends with exit
-    code 0 on SIGTERM, every bill written to the ledger (FARTHING_LEDGER). What an hour costs is set with `farthing cost`.
+    code 0 on SIGTERM, every bill on the ledger (FARTHING_LEDGER names another). What an hour costs
+    is set with `farthing cost`.
 
     Parameters
     ----------
