@@ -26,7 +26,7 @@ class Timed(ToyRunner):
         return lengths * (1.0 + (step.positions + lengths / 2) / 100)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**32), st.integers(5, 40))
 def test_bills_and_idle_are_the_clocks_time_to_the_nanosecond(seed, pages):
     dice, time = random.Random(seed), FakeTime()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import uvloop
 from driver import make_engine, request, run
 from toy_runner import Doomed
 
@@ -49,7 +50,8 @@ def alone(*requests):
     return run(make_engine(runner, max_step_tokens=128), requests)
 
 
-def test_another_process_gives_the_same_answers_and_all_are_billed():
+@pytest.mark.parametrize("loop", [asyncio, uvloop])
+def test_another_process_gives_the_same_answers_and_all_are_billed(loop):
     asks = [request(f"r{i}", PROMPT[i:], 20, seed=i, temperature=1.0) for i in range(8)]
 
     async def ask_all():
@@ -66,7 +68,7 @@ def test_another_process_gives_the_same_answers_and_all_are_billed():
         return answers
 
     expected = alone(*asks).tokens
-    assert asyncio.run(ask_all()) == [expected[ask.id] for ask in asks]
+    assert loop.run(ask_all()) == [expected[ask.id] for ask in asks]
 
 
 def test_logprobs_and_bias_cross_the_border():

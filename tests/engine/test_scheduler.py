@@ -36,6 +36,20 @@ def test_decode_goes_on_beside_a_long_prompt():
     assert len(answers.finished) == 2
 
 
+def test_a_short_prompt_does_not_wait_for_a_long_one_and_slows_it_by_half_at_most():
+    engine = make_engine(ToyRunner(step_tokens=256))
+    answers = Answers()
+    engine.submit(request("long", [n % 61 for n in range(1000)], 3))
+    assert lengths(engine, answers) == (256, 1), "alone it takes all"
+    for n in range(8):
+        engine.submit(request(f"short{n}", [n] * 60, 3))
+    steps = [lengths(engine, answers) for _ in range(2)]
+    assert steps == [(128 + 2 * 60, 3), (64 + 2 + 3 * 60, 6)]
+    assert len(answers.tokens["short0"]) == 2, "half of what a step has left goes to short ones"
+    run(engine, answers=answers)
+    assert len(answers.finished) == 9
+
+
 def test_every_sequence_gets_a_token_however_small_the_budget():
     engine = make_engine(ToyRunner(step_tokens=4), max_step_tokens=4, max_sequences=8)
     answers = run(engine, [request(f"r{n}", [n, 1, 2], 10) for n in range(9)])

@@ -22,7 +22,7 @@ class Entries(NamedTuple):
 
 
 class Adjustments:
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, most: int) -> None:
         sampling = request.sampling
         repeats = sampling.repetition_penalty != 1.0
         self._counting = repeats or bool(sampling.presence_penalty or sampling.frequency_penalty)
@@ -36,7 +36,7 @@ class Adjustments:
         prompt = set(request.tokens) if repeats else set()
         ids = [*bias, *sorted(prompt - bias.keys())]
         self._at = {token: at for at, token in enumerate(ids)}
-        room = len(ids) + (request.max_tokens if self._counting else 0)
+        room = len(ids) + (most if self._counting else 0)
         self._all = Entries(
             np.empty(room, np.int32),
             np.zeros(room, np.float32),
@@ -48,8 +48,8 @@ class Adjustments:
         self._all.seen[: len(ids)] = [token in prompt for token in ids]
 
     @classmethod
-    def of(cls, request: Request) -> Self | None:
-        """None for a request that leaves all logits as they are."""
+    def of(cls, request: Request, most: int) -> Self | None:
+        """None for a request that leaves all logits as they are. `most` tokens may be made."""
         sampling = request.sampling
         asked = (
             sampling.logit_bias
@@ -58,7 +58,7 @@ class Adjustments:
             or sampling.presence_penalty
             or sampling.frequency_penalty
         )
-        return cls(request) if asked else None
+        return cls(request, most) if asked else None
 
     def append(self, token: int) -> None:
         """One more token of the answer."""

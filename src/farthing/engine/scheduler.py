@@ -3,6 +3,7 @@
 from bisect import insort
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import attrgetter
 
 from farthing.engine.pages import PAGE, pages_for
@@ -63,7 +64,7 @@ class Scheduler:
         before = self.preemptions
         # In order of arrival. Preempting shortens the list from its end, never before this place.
         for sequence in self.running:
-            length = chunk(sequence, budget + 1)
+            length = self._share(sequence, budget + 1)
             budget -= length - 1
             last = sequence.computed + 1 == sequence.length
             if self._grow(sequence, length, decode):
@@ -108,13 +109,29 @@ class Scheduler:
             room = self.prefix.available - self.prefix.unused(found) - owed - len(self.running)
             if need > room:
                 return
+            fits = sequence.length - len(found) * PAGE <= budget
+            if prefill.sequences and budget < PAGE and not fits:
+                return  # a crumb would bring its answer no nearer
             self._enter(sequence, found)
             plan.entered.append(sequence)
-            length = chunk(sequence, budget)
+            length = self._share(sequence, budget)
             budget -= length
             self._grow(sequence, length, plan)
             owed += pages_for(sequence.length) - len(sequence.pages)
             prefill.add(sequence, length)
+
+    def _share(self, sequence: Sequence, budget: int) -> int:
+        """How many tokens to compute next. A long prompt leaves up to half to short ones behind."""
+        if sequence.length - sequence.computed <= budget:
+            return sequence.length - sequence.computed
+        half, wanted = budget // 2, 0
+        for other in chain(self.running, self.waiting if self._slots else ()):
+            left = other.length - other.computed
+            if other.arrival > sequence.arrival and 1 < left <= half:
+                wanted += left
+                if wanted >= half:
+                    break
+        return chunk(sequence, budget - min(wanted, half))
 
     def _enter(self, sequence: Sequence, found: list[int]) -> None:
         self.waiting.remove(sequence)
@@ -177,10 +194,7 @@ class Scheduler:
 
 
 def chunk(sequence: Sequence, budget: int) -> int:
-    """How many of its tokens to compute next: all, or as many as end with a page if any do."""
-    left = sequence.length - sequence.computed
-    if left <= budget:
-        return left
+    """As many of its tokens as end with a page, if any do; its rest is more than the budget."""
     end = (sequence.computed + budget) // PAGE * PAGE
     return end - sequence.computed if end > sequence.computed else budget
 

@@ -30,7 +30,7 @@ class Sequence:
         self.tokens: NDArray[np.int32] = np.empty(self.most, np.int32)
         self.tokens[: self.prompt] = request.tokens
         self.last = request.tokens[-1]
-        self.adjust = Adjustments.of(request)
+        self.adjust = Adjustments.of(request, self.most - self.prompt)
         self._stops = frozenset(request.stop_ids)
 
         self.computed = 0
