@@ -38,6 +38,8 @@ while True:
             run="r", begin=i, end=i + 1, spent=Reading(i, 1), hour_nanodollars=14_407_712))
         i += 1
     threading.Event().wait(0.005)
+    if writer.fault:
+        sys.exit(writer.fault)
     if writer.written > told:
         told = writer.written
         print(told, flush=True)
