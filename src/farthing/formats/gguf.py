@@ -16,6 +16,7 @@ from farthing.formats.gguf_config import (
     name_from_gguf,
 )
 from farthing.formats.gguf_file import File
+from farthing.formats.hf import tokenizer_files
 from farthing.formats.types import Layout, Vector
 from farthing.weight import Matrix
 
@@ -23,7 +24,7 @@ FREQUENCIES = "rope_freqs.weight"
 
 
 class Gguf:
-    """Implements `formats.types.Checkpoint`. The vocabulary stays in `metadata`."""
+    """Implements `formats.types.Checkpoint`. The vocabulary is in `metadata`."""
 
     kind = "gguf"
 
@@ -53,7 +54,8 @@ class Gguf:
         return entry.block.matrix(raw if order is None else raw[order])
 
     def tokenizer_files(self) -> dict[str, str]:
-        return {}
+        """Those beside the file, for vocabularies that can't be built from `metadata`."""
+        return tokenizer_files(self.path.parent)
 
     def _names(self) -> dict[str, str]:
         """Hugging Face's name -> the file's."""

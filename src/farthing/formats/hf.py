@@ -51,18 +51,7 @@ class HuggingFace:
         return dense(_floats(tensor))
 
     def tokenizer_files(self) -> dict[str, str]:
-        """tokenizer.json and tokenizer_config.json; the template joins the latter."""
-        found = {
-            name: read_text(self.folder / name)
-            for name in TOKENIZER
-            if (self.folder / name).exists()
-        }
-        if (self.folder / TEMPLATE).exists():
-            name = "tokenizer_config.json"
-            settings = json_object(found.get(name, "{}"), str(self.folder / name))
-            settings["chat_template"] = read_text(self.folder / TEMPLATE)
-            found[name] = json.dumps(settings, ensure_ascii=False)
-        return found
+        return tokenizer_files(self.folder)
 
 
 def read_text(path: Path) -> str:
@@ -80,6 +69,17 @@ def read_text(path: Path) -> str:
 
 def read_object(path: Path) -> dict[str, Any]:
     return json_object(read_text(path), str(path))
+
+
+def tokenizer_files(folder: Path) -> dict[str, str]:
+    """tokenizer.json and tokenizer_config.json, where they are; the template joins the latter."""
+    found = {name: read_text(folder / name) for name in TOKENIZER if (folder / name).exists()}
+    if (folder / TEMPLATE).exists():
+        name = "tokenizer_config.json"
+        settings = json_object(found.get(name, "{}"), str(folder / name))
+        settings["chat_template"] = read_text(folder / TEMPLATE)
+        found[name] = json.dumps(settings, ensure_ascii=False)
+    return found
 
 
 def shards(folder: Path) -> list[Path]:

@@ -62,7 +62,7 @@ class Checkpoint(Tensors, Protocol):
         ...
 
     def tokenizer_files(self) -> dict[str, str]:
-        """File name -> JSON text; empty if the vocabulary is only in `metadata`."""
+        """File name -> JSON text; may be empty if the vocabulary is in `metadata`."""
         ...
 
 

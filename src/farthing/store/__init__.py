@@ -3,9 +3,9 @@
 Knows files and the network; knows nothing of running a model.
 """
 
-from farthing.store.models import Model as Model
-from farthing.store.models import find as find
-from farthing.store.models import models as models
-from farthing.store.models import remove as remove
-from farthing.store.pull import Pulled as Pulled
-from farthing.store.pull import pull as pull
+from farthing.store.pulling import Pulled as Pulled
+from farthing.store.pulling import pull as pull
+from farthing.store.shelf import Model as Model
+from farthing.store.shelf import find as find
+from farthing.store.shelf import models as models
+from farthing.store.shelf import remove as remove

@@ -11,18 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from farthing.errors import FarthingError, FormatError, InputError, NotFound
+from farthing.formats.hf import INDEX, TEMPLATE, TOKENIZER
 from farthing.store.digest import joined
 from farthing.store.space import need
 from farthing.store.watch import Progress, watch
 
-TEXTS = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-    "model.safetensors.index.json",
-)
+TEXTS = ("config.json", "generation_config.json", *TOKENIZER, TEMPLATE, INDEX)
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
@@ -49,13 +43,17 @@ class Repository:
         total = sum(self.files.values())
         need(folder, 2 * total, f"{self.name}, downloaded and packed,")
         disable_progress_bars()
-        for stale in folder.glob("*"):
-            if stale.is_file() and stale.name not in self.files:
-                stale.unlink()
+        self._forget(folder)
         with watch(folder, f"downloading {self.name}", total, progress), _plain_errors(self.name):
             for file in self.files:
                 hf_hub_download(self.name, file, revision=self.revision, local_dir=folder)
         return folder / self.gguf if self.gguf else folder
+
+    def _forget(self, folder: Path) -> None:
+        """Delete what an earlier try brought and this one has no use for."""
+        for path in [*folder.glob("*"), *folder.rglob("*.incomplete")]:
+            if path.is_file() and path.name not in self.files:
+                path.unlink()
 
 
 def look(name: str, file: str | None) -> Repository:
@@ -84,13 +82,13 @@ def choose(name: str, held: list[str], file: str | None) -> list[str]:
     gguf = sorted(item for item in held if item.endswith(".gguf"))
     if file is not None:
         if file in gguf:
-            return [file]
+            return [file, *_beside(file, held)]
         raise NotFound(f"{name} has no GGUF file {file!r}; {_listed(gguf)}")
     weights = sorted(item for item in held if item.endswith(".safetensors") and "/" not in item)
     if weights and "config.json" in held:
         return [item for item in TEXTS if item in held] + _one_set(weights, held)
     if len(gguf) == 1:
-        return gguf
+        return [*gguf, *_beside(gguf[0], held)]
     if gguf:
         raise InputError(f"{name}: which file? `farthing pull {name}:FILE`; {_listed(gguf)}")
     if any(item.endswith((".bin", ".pt", ".pth", ".ckpt")) for item in held):
@@ -101,10 +99,17 @@ def choose(name: str, held: list[str], file: str | None) -> list[str]:
     raise FormatError(f"{name} holds neither safetensors with a config.json nor a GGUF file")
 
 
+def _beside(file: str, held: list[str]) -> list[str]:
+    """The tokenizer beside a GGUF file, for vocabularies that can't be built from it."""
+    if "/" in file:
+        return []
+    return [name for name in held if name in (*TOKENIZER, TEMPLATE)]
+
+
 def _one_set(weights: list[str], held: list[str]) -> list[str]:
     """Some repositories hold the weights twice: as one file, and in parts with an index."""
     parts = [item for item in weights if re.fullmatch(r"model-\d+-of-\d+\.safetensors", item)]
-    if parts and "model.safetensors.index.json" in held:
+    if parts and INDEX in held:
         return parts
     return ["model.safetensors"] if "model.safetensors" in weights else weights
 
@@ -141,7 +146,7 @@ def _plain_errors(name: str) -> Iterator[None]:
         ) from error
     except errors.HfHubHTTPError as error:
         raise FarthingError(f"the hub answered for {name}: {str(error)[:500]}") from error
-    except (errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
+    except (errors.LocalEntryNotFoundError, errors.HTTPError, ConnectionError) as error:
         raise FarthingError(
             f"the hub could not be reached for {name} ({str(error)[:300]}); check the network,"
             " and pull again: what has arrived is kept"

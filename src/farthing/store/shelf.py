@@ -66,16 +66,18 @@ def find(name: str) -> Model:
 
 def remove(name: str) -> int:
     """Remove a model whole: renamed first, so that it is never seen half. Returns bytes freed."""
-    _must_exist(name)
+    if not downloads_of(checked(name)).exists():
+        _must_exist(name)
     with only(name):
+        shutil.rmtree(downloads_of(name), ignore_errors=True)
         folder = _must_exist(name)  # another process may have been faster
         if folder.is_symlink():
             folder.unlink()
             return 0
         freed = disk_bytes(folder)
+        sweep(name)
         folder.rename(root() / f".removed-{name}-{os.getpid()}")
         sweep(name)
-        shutil.rmtree(downloads_of(name), ignore_errors=True)
         return freed
 
 
