@@ -4,8 +4,9 @@ import logging
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
 
 from farthing import __version__
 from farthing.errors import FarthingError, InputError, NotFound

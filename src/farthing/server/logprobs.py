@@ -29,22 +29,30 @@ def chat_logprobs(tokens: Sequence[Token], tokenizer: Tokenizer) -> dict[str, An
     return {"content": content, "refusal": None}
 
 
+def _name(id: int, tokenizer: Tokenizer) -> str:
+    """A token's text; parts of a character, which as text would all look alike, as OpenAI does."""
+    raw = tokenizer.token_bytes(id)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
+
+
 def completion_logprobs(
     tokens: Sequence[Token], tokenizer: Tokenizer, offset: int
 ) -> dict[str, Any]:
     """`offset`: characters of text before these tokens."""
-    texts = [tokenizer.token_text(token.id) for token in tokens]
     offsets = []
-    for text in texts:
+    for token in tokens:
         offsets.append(offset)
-        offset += len(text)
+        offset += len(tokenizer.token_text(token.id))
     tops = [
-        {tokenizer.token_text(id): _floor(p) for id, p in [*(t.top or ()), (t.id, t.logprob)]}
+        {_name(id, tokenizer): _floor(p) for id, p in [*(t.top or ()), (t.id, t.logprob)]}
         for t in tokens
     ]
     return {
         "text_offset": offsets,
         "token_logprobs": [_floor(token.logprob) for token in tokens],
-        "tokens": texts,
+        "tokens": [_name(token.id, tokenizer) for token in tokens],
         "top_logprobs": tops if any(token.top for token in tokens) else None,
     }

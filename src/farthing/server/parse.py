@@ -43,7 +43,7 @@ def parse(body: bytes, into: type[T]) -> T:
 def _field_error(message: str, body: bytes, into: type[msgspec.Struct]) -> FieldError:
     match = _PLACE.match(message)
     assert match is not None
-    what, path = match["what"], (match["path"] or "").lstrip(".")
+    what, path = match["what"], (match["path"] or "").lstrip(".").removesuffix("[...]")
     if missing := _MISSING.match(what):
         return FieldError(
             f"{_join(path, missing['name'])} is missing", _join(path, missing["name"])

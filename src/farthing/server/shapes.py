@@ -169,5 +169,6 @@ class CompletionShape(Shape):
         if not tokens:
             return None
         shown = completion_logprobs(tokens, self.job.state.tokenizer, choice.offset)
-        choice.offset += sum(map(len, shown["tokens"]))
+        text = self.job.state.tokenizer.token_text
+        choice.offset += sum(len(text(token.id)) for token in tokens)
         return shown
