@@ -25,6 +25,14 @@ def test_both_sides_of_every_turn_are_kept(smollm2, capsys):
     assert capsys.readouterr().out == "One.\nTwo.\n"
 
 
+def test_the_cost_of_a_conversation_is_the_sum_of_its_turns(smollm2, monkeypatch):
+    talking = talk(smollm2, "One.", "Two.")
+    monkeypatch.setattr(talking.local, "nanodollars", lambda usage: 5)
+    talking.turn("first?")
+    talking.turn("second?")
+    assert talking.spent == 10
+
+
 def test_a_turn_finds_the_one_before_in_the_cache(smollm2, capsys):
     talking = talk(smollm2, "One.", "Two.")
     talking.turn("a long question " * 40)

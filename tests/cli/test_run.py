@@ -13,6 +13,7 @@ from farthing.cli.choice import Choice, recommended
 from farthing.cli.local import Ask, Local
 from farthing.cli.run import encode
 from farthing.errors import ContextTooLong, FormatError, InputError
+from farthing.meter.attribution import Clock
 from farthing.tokenizer import Tokenizer
 
 BLUE = "The sky is blue – 天空是蓝色的."
@@ -137,3 +138,17 @@ def test_a_recommendation_that_is_no_number_is_refused(tmp_path):
     (tmp_path / "generation_config.json").write_text('{"top_p": "most"}')
     with pytest.raises(FormatError, match="top_p is 'most'"):
         recommended(tmp_path)
+
+
+def test_the_time_a_person_takes_is_on_no_bill(smollm2, monkeypatch):
+    time = 0
+    monkeypatch.setattr("farthing.engine.engine.Clock", lambda: Clock(lambda: time, lambda: time))
+    local = parrot(smollm2, ["one", "two"])
+    for _ in range(2):
+        time += 10**12
+        answer = local.answer([1, 2, 3], Ask())
+        time += 7
+        "".join(answer)
+        assert sum(answer.usage.nanoseconds) == 7
+    assert local.engine.clock.read().idle == 2 * 10**12
+    assert local.engine.clock.check() == 0

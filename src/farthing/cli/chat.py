@@ -15,7 +15,7 @@ from farthing.cli.local import Local
 from farthing.config import EngineConfig
 from farthing.errors import FarthingError, InputError
 from farthing.meter.rate import dollars
-from farthing.store.pull import DEFAULT
+from farthing.store.pulling import DEFAULT
 
 PLAIN = Choice()
 COMMANDS = """\

@@ -43,6 +43,7 @@ class Answer:
         self.seed = request.sampling.seed
         self.finished: Finished | None = None
         engine.submit(request)
+        engine.clock.end_wait()
 
     def __iter__(self) -> Iterator[str]:
         while self.finished is None:
@@ -65,6 +66,8 @@ class Answer:
         self.finished = next(iter(events.finished), None)
         if self._text.stopped is not None and self.finished is None:
             self._engine.cancel(Cancel(id=self._id, keep=self._text.kept))
+        if self.finished is not None:
+            self._engine.clock.begin_wait()
         return piece
 
     @property
@@ -97,6 +100,8 @@ class Local:
         self.engine = Engine(runner, config)
         self.price = price
         self._ids = count()
+        # Between two answers a person reads and types: that is nobody's bill.
+        self.engine.clock.begin_wait()
 
     @classmethod
     def open(cls, folder: Path, config: EngineConfig) -> "Local":

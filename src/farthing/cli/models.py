@@ -6,7 +6,7 @@ from pathlib import Path
 from farthing import store
 from farthing.cli.progress import bars
 from farthing.errors import NotFound
-from farthing.store.pull import DEFAULT
+from farthing.store.pulling import DEFAULT
 
 
 def folder(name: str) -> Path:

@@ -10,7 +10,7 @@ from farthing import store
 from farthing.cli import models
 from farthing.config import EngineConfig, ledger, settings
 from farthing.meter.settings import machine_price
-from farthing.store.pull import DEFAULT
+from farthing.store.pulling import DEFAULT
 
 
 def serve(
