@@ -27,13 +27,25 @@ void angles_of(const float* frequencies, size_t count, int32_t position, float m
     const double angle = static_cast<float>(position) * frequencies[i];
     // pi/2 in two parts, the first of 33 bits, so that quarter * first is exact below 2^20.
     const double quarter = (angle * 0.63661977236758134 + 0x1.8p52) - 0x1.8p52;
-    const double r = (angle - quarter * 1.57079632673412561417) - quarter * 6.07710050650619224932e-11;
+    const double r =
+        (angle - quarter * 1.57079632673412561417) - quarter * 6.07710050650619224932e-11;
     const double s = sine(r), c = cosine(r);
     switch (static_cast<int64_t>(quarter) & 3) {
-      case 0: out[i] = static_cast<float>(c) * magnitude; out[count + i] = static_cast<float>(s) * magnitude; break;
-      case 1: out[i] = static_cast<float>(-s) * magnitude; out[count + i] = static_cast<float>(c) * magnitude; break;
-      case 2: out[i] = static_cast<float>(-c) * magnitude; out[count + i] = static_cast<float>(-s) * magnitude; break;
-      default: out[i] = static_cast<float>(s) * magnitude; out[count + i] = static_cast<float>(-c) * magnitude;
+      case 0:
+        out[i] = static_cast<float>(c) * magnitude;
+        out[count + i] = static_cast<float>(s) * magnitude;
+        break;
+      case 1:
+        out[i] = static_cast<float>(-s) * magnitude;
+        out[count + i] = static_cast<float>(c) * magnitude;
+        break;
+      case 2:
+        out[i] = static_cast<float>(-c) * magnitude;
+        out[count + i] = static_cast<float>(-s) * magnitude;
+        break;
+      default:
+        out[i] = static_cast<float>(s) * magnitude;
+        out[count + i] = static_cast<float>(-c) * magnitude;
     }
   }
 }

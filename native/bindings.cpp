@@ -42,7 +42,8 @@ const Kernels& kernels_named(const std::string& isa) {
     if (isa == all[i].kernels->isa) return *all[i].kernels;
     runnable += (runnable.empty() ? "" : ", ") + std::string(all[i].kernels->isa);
   }
-  throw std::invalid_argument("instruction set '" + isa + "' does not run here; these do: " + runnable);
+  throw std::invalid_argument("instruction set '" + isa +
+                              "' does not run here; these do: " + runnable);
 }
 
 // Keeps the arrays that weights point into alive.
@@ -69,9 +70,9 @@ std::vector<float> vector_of(const Row<float>& row) {
 
 size_t add_weight(Model& m, const std::string& form, size_t group, size_t rows, size_t columns,
                   Row<uint8_t> data) {
-  static const char* const names[] = {"4-f16", "4-f16-min", "4-two_level-min", "8-f16", "8-f16-min",
-                                      "8-two_level-min", "8-two_level", "4-f32", "4-f32-min",
-                                      "8-f32", "8-f32-min", "16-none"};
+  static const char* const names[] = {"4-f16",     "4-f16-min",       "4-two_level-min", "8-f16",
+                                      "8-f16-min", "8-two_level-min", "8-two_level",     "4-f32",
+                                      "4-f32-min", "8-f32",           "8-f32-min",       "16-none"};
   m.building();
   for (size_t i = 0; i < std::size(names); ++i) {
     if (form != names[i]) continue;
@@ -93,7 +94,8 @@ void add_linear(Model& m, size_t in, std::vector<size_t> weights, std::vector<si
                 std::vector<std::optional<Row<float>>> biases) {
   m.building();
   Linear op{in, {}};
-  require(weights.size() == outs.size() && weights.size() == biases.size(), "parts differ in number");
+  require(weights.size() == outs.size() && weights.size() == biases.size(),
+          "parts differ in number");
   for (size_t i = 0; i < weights.size(); ++i) {
     const Weight& w = m.program.weight_at(weights[i]);
     const size_t bytes = w.form == Form::kBf16 ? 2 * w.k() : w.k() + w.k() / kGroup * 20;
@@ -136,27 +138,30 @@ std::vector<Sampling> samplings(const RowArrays& a, size_t rows, size_t vocabula
     const int32_t from = a.first.data()[r], to = a.first.data()[r + 1];
     require(from >= 0 && from <= to && static_cast<size_t>(to) <= entries,
             "adjustments of a row are out of range");
-    require(a.logprobs.data()[r] <= static_cast<int32_t>(top), "more logprobs than there is room for");
+    require(a.logprobs.data()[r] <= static_cast<int32_t>(top),
+            "more logprobs than there is room for");
     const auto at = static_cast<size_t>(from);
-    out[r] = {a.temperature.data()[r], a.top_p.data()[r], a.min_p.data()[r], a.repetition.data()[r],
-              a.presence.data()[r], a.frequency.data()[r], a.top_k.data()[r], a.position.data()[r],
-              a.logprobs.data()[r], a.seed.data()[r], a.choice.data()[r],
-              static_cast<size_t>(to - from), a.ids.data() + at, a.bias.data() + at,
-              a.counts.data() + at, a.seen.data() + at};
+    out[r] = {a.temperature.data()[r], a.top_p.data()[r],    a.min_p.data()[r],
+              a.repetition.data()[r],  a.presence.data()[r], a.frequency.data()[r],
+              a.top_k.data()[r],       a.position.data()[r], a.logprobs.data()[r],
+              a.seed.data()[r],        a.choice.data()[r],   static_cast<size_t>(to - from),
+              a.ids.data() + at,       a.bias.data() + at,   a.counts.data() + at,
+              a.seen.data() + at};
   }
   return out;
 }
 
 void check(const Program& p, const Step& s) {
   require(p.finished(), "the program is not finished");
-  require(s.token_count > 0 && s.token_count <= p.max_tokens(), "too many tokens for one step, or none");
+  require(s.token_count > 0 && s.token_count <= p.max_tokens(),
+          "too many tokens for one step, or none");
   require(s.starts[0] == 0 && static_cast<size_t>(s.starts[s.segments]) == s.token_count,
           "starts must go from zero to the number of tokens");
   for (size_t i = 0; i < s.segments; ++i) {
     require(s.starts[i] < s.starts[i + 1], "a segment is empty");
     require(s.positions[i] >= 0, "a position is negative");
-    const size_t end = static_cast<size_t>(s.positions[i]) +
-                       static_cast<size_t>(s.starts[i + 1] - s.starts[i]);
+    const size_t end =
+        static_cast<size_t>(s.positions[i]) + static_cast<size_t>(s.starts[i + 1] - s.starts[i]);
     require(end <= p.max_context(), "a position is beyond the context");
     const size_t pages = (end + kPage - 1) / kPage;
     require(!p.pages() || pages <= s.table_width, "a page table is too short");
@@ -166,9 +171,11 @@ void check(const Program& p, const Step& s) {
     }
   }
   for (size_t i = 0; i < s.fresh_count; ++i)
-    require(s.fresh[i] >= 0 && static_cast<size_t>(s.fresh[i]) < p.pages(), "a fresh page is not in the pool");
+    require(s.fresh[i] >= 0 && static_cast<size_t>(s.fresh[i]) < p.pages(),
+            "a fresh page is not in the pool");
   for (size_t i = 0; i < s.row_count; ++i)
-    require(s.rows[i] >= 0 && static_cast<size_t>(s.rows[i]) < s.token_count, "a row is not a token of the step");
+    require(s.rows[i] >= 0 && static_cast<size_t>(s.rows[i]) < s.token_count,
+            "a row is not a token of the step");
 }
 
 struct Inputs {
@@ -179,7 +186,8 @@ struct Inputs {
 
 Step step_of(const Model& m, const Inputs& in, size_t table_rows) {
   Step s{};
-  require(in.starts.shape(0) == in.positions.shape(0) + 1, "starts must be one longer than positions");
+  require(in.starts.shape(0) == in.positions.shape(0) + 1,
+          "starts must be one longer than positions");
   require(in.tables.shape(0) == table_rows, "a page table is needed for each segment");
   for (size_t i = 0; i < in.tokens.shape(0); ++i)
     require(in.tokens.data()[i] >= 0, "a token is negative");
@@ -211,14 +219,14 @@ NB_MODULE(_native, module) {
     const Compiled* all = compiled(&count);
     std::vector<std::tuple<std::string, std::optional<std::string>>> out;
     for (size_t i = 0; i < count; ++i)
-      out.emplace_back(all[i].kernels->isa, all[i].missing ? std::optional<std::string>(all[i].missing)
-                                                          : std::nullopt);
+      out.emplace_back(all[i].kernels->isa,
+                       all[i].missing ? std::optional<std::string>(all[i].missing) : std::nullopt);
     return out;
   });
 
   nb::class_<Model>(module, "Program")
-      .def(nb::init<const std::string&, size_t, size_t, size_t>(), nb::arg("isa"), nb::arg("threads"),
-           nb::arg("max_tokens"), nb::arg("max_context"))
+      .def(nb::init<const std::string&, size_t, size_t, size_t>(), nb::arg("isa"),
+           nb::arg("threads"), nb::arg("max_tokens"), nb::arg("max_context"))
       .def("slot",
            [](Model& m, size_t bytes, bool wanted, bool small, bool crossing) {
              m.building();
@@ -251,7 +259,8 @@ NB_MODULE(_native, module) {
       .def("rope",
            [](Model& m, size_t in, size_t angles, size_t heads, size_t width, size_t rotary,
               bool interleaved, size_t out) {
-             require(rotary <= width && rotary % 2 == 0, "the rotary width must be even and fit a head");
+             require(rotary <= width && rotary % 2 == 0,
+                     "the rotary width must be even and fit a head");
              m.program.op(Rope{m.floats(in, heads * width), m.floats(angles, rotary), heads, width,
                                rotary, interleaved, m.floats(out, heads * width)});
            })
@@ -262,13 +271,13 @@ NB_MODULE(_native, module) {
              require(width && width % 8 == 0 && width <= 512,
                      "a head's width must be a multiple of 8 and at most 512");
              m.program.op(Attend{m.floats(q, heads * width), m.floats(k, kv_heads * width),
-                                 m.floats(v, kv_heads * width), layer, heads, kv_heads, width, scale,
-                                 window, m.floats(out, heads * width)});
+                                 m.floats(v, kv_heads * width), layer, heads, kv_heads, width,
+                                 scale, window, m.floats(out, heads * width)});
            })
       .def("silu_mul",
            [](Model& m, size_t gate, size_t up, size_t width, size_t out) {
-             m.program.op(SiluMul{m.floats(gate, width), m.floats(up, width), width,
-                                  m.floats(out, width)});
+             m.program.op(
+                 SiluMul{m.floats(gate, width), m.floats(up, width), width, m.floats(out, width)});
            })
       .def("add",
            [](Model& m, size_t x, size_t y, size_t width, size_t out) {
@@ -296,46 +305,48 @@ NB_MODULE(_native, module) {
       .def_prop_ro("isa", [](const Model& m) { return std::string(m.program.kernels().isa); })
       .def_prop_ro("threads", [](const Model& m) { return m.program.threads(); })
       .def_prop_ro("vocabulary", [](const Model& m) { return m.program.vocabulary(); })
-      .def(
-          "step",
-          [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
-             Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
-             Row<float> temperature, Row<int32_t> top_k, Row<float> top_p, Row<float> min_p,
-             Row<float> repetition, Row<float> presence, Row<float> frequency, Row<uint64_t> seed,
-             Row<uint32_t> choice, Row<int32_t> position, Row<int32_t> logprobs, Row<int32_t> first,
-             Row<int32_t> ids, Row<float> bias, Row<int32_t> counts, Row<uint8_t> seen,
-             OutRow<int32_t> out_ids, OutRow<float> out_logprobs, OutTable<int32_t> top_ids,
-             OutTable<float> top_logprobs) {
-            Step s = step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
-            check_vocabulary(s, limit);
-            require(out_ids.shape(0) == s.row_count && out_logprobs.shape(0) == s.row_count &&
-                        top_ids.shape(0) == s.row_count && top_logprobs.shape(0) == s.row_count &&
-                        top_ids.shape(1) == top_logprobs.shape(1),
-                    "results need one entry a row");
-            const RowArrays arrays{temperature, top_k,     top_p, min_p, repetition, presence,
-                                   frequency,   seed,      choice, position, logprobs, first,
-                                   ids,         bias,      counts, seen};
-            const auto sampling = samplings(arrays, s.row_count, m.program.vocabulary(), top_ids.shape(1));
-            std::vector<Choice> choices(s.row_count);
-            s.sampling = sampling.data();
-            s.choices = choices.data();
-            s.top_ids = top_ids.data();
-            s.top_logprobs = top_logprobs.data();
-            s.top_width = top_ids.shape(1);
-            {
-              nb::gil_scoped_release unlocked;
-              m.program.run(s);
-            }
-            for (size_t r = 0; r < s.row_count; ++r) {
-              out_ids.data()[r] = choices[r].id;
-              out_logprobs.data()[r] = choices[r].logprob;
-            }
-          })
+      .def("step",
+           [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
+              Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
+              Row<float> temperature, Row<int32_t> top_k, Row<float> top_p, Row<float> min_p,
+              Row<float> repetition, Row<float> presence, Row<float> frequency, Row<uint64_t> seed,
+              Row<uint32_t> choice, Row<int32_t> position, Row<int32_t> logprobs,
+              Row<int32_t> first, Row<int32_t> ids, Row<float> bias, Row<int32_t> counts,
+              Row<uint8_t> seen, OutRow<int32_t> out_ids, OutRow<float> out_logprobs,
+              OutTable<int32_t> top_ids, OutTable<float> top_logprobs) {
+             Step s =
+                 step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
+             check_vocabulary(s, limit);
+             require(out_ids.shape(0) == s.row_count && out_logprobs.shape(0) == s.row_count &&
+                         top_ids.shape(0) == s.row_count && top_logprobs.shape(0) == s.row_count &&
+                         top_ids.shape(1) == top_logprobs.shape(1),
+                     "results need one entry a row");
+             const RowArrays arrays{temperature, top_k, top_p,  min_p,    repetition, presence,
+                                    frequency,   seed,  choice, position, logprobs,   first,
+                                    ids,         bias,  counts, seen};
+             const auto sampling =
+                 samplings(arrays, s.row_count, m.program.vocabulary(), top_ids.shape(1));
+             std::vector<Choice> choices(s.row_count);
+             s.sampling = sampling.data();
+             s.choices = choices.data();
+             s.top_ids = top_ids.data();
+             s.top_logprobs = top_logprobs.data();
+             s.top_width = top_ids.shape(1);
+             {
+               nb::gil_scoped_release unlocked;
+               m.program.run(s);
+             }
+             for (size_t r = 0; r < s.row_count; ++r) {
+               out_ids.data()[r] = choices[r].id;
+               out_logprobs.data()[r] = choices[r].logprob;
+             }
+           })
       .def("logits_of",
            [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
               Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
               OutTable<float> logits) {
-             Step s = step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
+             Step s =
+                 step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
              check_vocabulary(s, limit);
              require(logits.shape(0) == s.row_count && logits.shape(1) == m.program.vocabulary(),
                      "logits must be rows by vocabulary");
@@ -349,8 +360,9 @@ NB_MODULE(_native, module) {
         require(rows <= m.program.max_tokens() && m.program.slot_at(slot).crossing,
                 "only slots that cross stages keep their rows");
         const size_t stride = m.program.slot_at(slot).stride;
-        return nb::ndarray<nb::numpy, uint8_t, nb::ndim<2>>(m.program.shared(slot), {rows, stride},
-                                                            nb::find(nb::cast(&m, nb::rv_policy::reference)));
+        return nb::ndarray<nb::numpy, uint8_t, nb::ndim<2>>(
+            m.program.shared(slot), {rows, stride},
+            nb::find(nb::cast(&m, nb::rv_policy::reference)));
       });
 
   module.attr("NUMERICS") = kNumerics;

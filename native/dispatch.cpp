@@ -39,8 +39,10 @@ const char* lacks_avx512bf16() {
 
 const Compiled* compiled(size_t* count) {
   static const Compiled all[] = {
-      {&avx512bf16, lacks_avx512bf16()}, {&avx512vnni, lacks_avx512vnni()},
-      {&avx2vnni, lacks_avx2vnni()},     {&avx2, lacks_avx2()},
+      {&avx512bf16, lacks_avx512bf16()},
+      {&avx512vnni, lacks_avx512vnni()},
+      {&avx2vnni, lacks_avx2vnni()},
+      {&avx2, lacks_avx2()},
       {&portable, nullptr},
   };
   *count = std::size(all);

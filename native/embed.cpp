@@ -59,8 +59,9 @@ void embed_row(const Weight& w, size_t row, float* out) {
   }
   const PackedLayout l = layout_of(w.form);
   const size_t groups = (w.columns + w.group - 1) / w.group;
-  ScaleColumn scale{block + kRows * k * l.bits / 8, (w.columns + 255) / 256, w.group, lane,
-                    l.two_level, l.full, l.two_level && !l.minimum};
+  ScaleColumn scale{
+      block + kRows * k * l.bits / 8, (w.columns + 255) / 256, w.group, lane, l.two_level, l.full,
+      l.two_level && !l.minimum};
   ScaleColumn minimum = scale;
   minimum.base += scale.bytes(groups);
   const int bias = l.minimum ? 0 : 1 << (l.bits - 1);

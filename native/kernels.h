@@ -4,8 +4,8 @@
 // Layouts. Packed weights: farthing/weight.py. A row of activations is a slot row; after
 // quantize_q8 it is, with k rounded up to 32 and G = k / 32,
 //   int8 codes[k] | float scale[G] | float scaled_sum[G] | int32 negated_sum[G], negated_half[2G]
-// and after to_bf16 it is uint16 [k]. KV page of one kv head: K [d/2][64][2], V [32][d up to 16][2].
-// Rows of floats are padded to 16 lanes with zeros, so that no kernel needs a tail.
+// and after to_bf16 it is uint16 [k]. KV page of one kv head: K [d/2][64][2], V [32][d up to
+// 16][2]. Rows of floats are padded to 16 lanes with zeros, so that no kernel needs a tail.
 #pragma once
 
 #include <cstddef>
@@ -21,14 +21,14 @@ constexpr size_t round_up(size_t value, size_t multiple) {
 
 // How weights are packed: the order is that of form_index in program.h.
 enum class Form : uint8_t {
-  kInt4,              // fp16 scale
-  kInt4Min,           // fp16 scale and minimum
-  kInt4TwoLevelMin,   // Q4_K
+  kInt4,             // fp16 scale
+  kInt4Min,          // fp16 scale and minimum
+  kInt4TwoLevelMin,  // Q4_K
   kInt8,
   kInt8Min,
-  kInt8TwoLevelMin,   // Q5_K
-  kInt8TwoLevel16,    // Q6_K: groups of 16, signed sub-scales
-  kInt4F32,           // fp32 scale
+  kInt8TwoLevelMin,  // Q5_K
+  kInt8TwoLevel16,   // Q6_K: groups of 16, signed sub-scales
+  kInt4F32,          // fp32 scale
   kInt4F32Min,
   kInt8F32,
   kInt8F32Min,
@@ -44,8 +44,8 @@ struct LinearTask {
   size_t x_stride;   // bytes
   size_t tokens;
   float* y;
-  size_t y_stride;       // floats
-  const float* bias;     // [rows up to 16] or null
+  size_t y_stride;        // floats
+  const float* bias;      // [rows up to 16] or null
   const float* residual;  // rows like y, added last; or null
   size_t residual_stride;
   size_t block0, block1;
@@ -57,11 +57,11 @@ struct AttendTask {
   size_t rows, group;
   size_t head_width;
   float scale;
-  int32_t first_position;  // of the token of row 0
-  int32_t window;          // 0: none
+  int32_t first_position;        // of the token of row 0
+  int32_t window;                // 0: none
   const uint16_t* const* pages;  // by page of the sequence: K of this kv head, V behind it
   size_t span0, span1;
-  float* state;   // [rows][kState(d)]: running output, maximum, sum; merged over the spans
+  float* state;    // [rows][kState(d)]: running output, maximum, sum; merged over the spans
   float* scratch;  // kAttendScratch bytes, aligned to 64
 };
 constexpr size_t attend_state(size_t head_width) { return round_up(head_width, 16) + 16; }

@@ -24,18 +24,30 @@ T* aligned(size_t count) {
 
 PackedLayout layout_of(Form form) {
   switch (form) {
-    case Form::kInt4: return {4, false, false, false, false};
-    case Form::kInt4Min: return {4, false, false, true, false};
-    case Form::kInt4TwoLevelMin: return {4, true, false, true, false};
-    case Form::kInt8: return {8, false, false, false, false};
-    case Form::kInt8Min: return {8, false, false, true, false};
-    case Form::kInt8TwoLevelMin: return {8, true, false, true, false};
-    case Form::kInt8TwoLevel16: return {8, true, false, false, false};
-    case Form::kInt4F32: return {4, false, true, false, false};
-    case Form::kInt4F32Min: return {4, false, true, true, false};
-    case Form::kInt8F32: return {8, false, true, false, false};
-    case Form::kInt8F32Min: return {8, false, true, true, false};
-    default: return {16, false, false, false, true};
+    case Form::kInt4:
+      return {4, false, false, false, false};
+    case Form::kInt4Min:
+      return {4, false, false, true, false};
+    case Form::kInt4TwoLevelMin:
+      return {4, true, false, true, false};
+    case Form::kInt8:
+      return {8, false, false, false, false};
+    case Form::kInt8Min:
+      return {8, false, false, true, false};
+    case Form::kInt8TwoLevelMin:
+      return {8, true, false, true, false};
+    case Form::kInt8TwoLevel16:
+      return {8, true, false, false, false};
+    case Form::kInt4F32:
+      return {4, false, true, false, false};
+    case Form::kInt4F32Min:
+      return {4, false, true, true, false};
+    case Form::kInt8F32:
+      return {8, false, true, false, false};
+    case Form::kInt8F32Min:
+      return {8, false, true, true, false};
+    default:
+      return {16, false, false, false, true};
   }
 }
 
@@ -120,8 +132,8 @@ void Program::lay_out_cache(size_t cache_bytes) {
     if (!attend) continue;
     if (attend->layer != layer_offset_.size()) throw std::invalid_argument("layers out of order");
     const size_t group = attend->heads / attend->kv_heads;
-    if (kv_heads_ && (kv_heads_ != attend->kv_heads || heads_per_kv_ != group ||
-                      head_width_ != attend->width))
+    if (kv_heads_ &&
+        (kv_heads_ != attend->kv_heads || heads_per_kv_ != group || head_width_ != attend->width))
       throw std::invalid_argument("all layers must have the same heads");
     kv_heads_ = attend->kv_heads;
     heads_per_kv_ = group;
@@ -189,8 +201,7 @@ void Program::plan_attention(const Step& step) {
 }
 
 void Program::run(const Step& step) {
-  for (size_t i = 0; i < counter_count_; ++i)
-    counters_[i].next.store(0, std::memory_order_relaxed);
+  for (size_t i = 0; i < counter_count_; ++i) counters_[i].next.store(0, std::memory_order_relaxed);
   plan_attention(step);
   const std::function<void(size_t)> work = [&](size_t thread) { workers_[thread]->run(step); };
   team_.run(work);

@@ -39,25 +39,65 @@ struct Weight {
 
 // A value of the program: one row of bytes for each token (or each wanted row).
 struct Slot {
-  size_t stride;   // bytes, a multiple of 64
-  bool wanted;     // rows are the wanted ones, not all tokens
-  bool small;      // made by an op that every thread may do for itself
-  bool crossing;   // lives beyond its stage
+  size_t stride;  // bytes, a multiple of 64
+  bool wanted;    // rows are the wanted ones, not all tokens
+  bool small;     // made by an op that every thread may do for itself
+  bool crossing;  // lives beyond its stage
 };
 
-struct Embed { size_t table, out; };
-struct Angles { std::vector<float> frequencies; float magnitude; size_t out; };
-struct Norm { size_t in; std::vector<float> weight; size_t heads, width; float eps; size_t out; };
-struct Quantize { size_t in, width; bool bf16; size_t out; };
-struct Part { size_t weight; std::vector<float> bias; size_t out; };
-struct Linear { size_t in; std::vector<Part> parts; };
-struct Rope { size_t in, angles, heads, width, rotary; bool interleaved; size_t out; };
-struct Attend { size_t q, k, v, layer, heads, kv_heads, width; float scale; size_t window, out; };
-struct SiluMul { size_t gate, up, width, out; };
-struct Add { size_t x, y, width, out; };
-struct Rows { size_t in, width, out; };
-struct Logits { size_t in, weight; };
-using Op = std::variant<Embed, Angles, Norm, Quantize, Linear, Rope, Attend, SiluMul, Add, Rows, Logits>;
+struct Embed {
+  size_t table, out;
+};
+struct Angles {
+  std::vector<float> frequencies;
+  float magnitude;
+  size_t out;
+};
+struct Norm {
+  size_t in;
+  std::vector<float> weight;
+  size_t heads, width;
+  float eps;
+  size_t out;
+};
+struct Quantize {
+  size_t in, width;
+  bool bf16;
+  size_t out;
+};
+struct Part {
+  size_t weight;
+  std::vector<float> bias;
+  size_t out;
+};
+struct Linear {
+  size_t in;
+  std::vector<Part> parts;
+};
+struct Rope {
+  size_t in, angles, heads, width, rotary;
+  bool interleaved;
+  size_t out;
+};
+struct Attend {
+  size_t q, k, v, layer, heads, kv_heads, width;
+  float scale;
+  size_t window, out;
+};
+struct SiluMul {
+  size_t gate, up, width, out;
+};
+struct Add {
+  size_t x, y, width, out;
+};
+struct Rows {
+  size_t in, width, out;
+};
+struct Logits {
+  size_t in, weight;
+};
+using Op =
+    std::variant<Embed, Angles, Norm, Quantize, Linear, Rope, Attend, SiluMul, Add, Rows, Logits>;
 
 // What one call reads and writes. Shapes as in engine/types.py.
 struct Step {
@@ -131,7 +171,9 @@ class Program {
   std::vector<Op> ops_;
   std::vector<Stage> stages_;
   std::vector<uint8_t*> shared_;
-  struct Free { void operator()(void* p) const; };
+  struct Free {
+    void operator()(void* p) const;
+  };
   std::vector<std::unique_ptr<uint8_t, Free>> owned_;
   std::vector<std::unique_ptr<class Worker>> workers_;
   std::unique_ptr<Counter[]> counters_;

@@ -59,9 +59,9 @@ struct Row {
   Scratch& scratch;
 
   void collect(float floor) const {
-    const size_t found = std::min(
-        vocabulary,
-        kernels.at_or_above(logits, vocabulary, floor, scratch.where.data(), vocabulary));
+    const size_t found =
+        std::min(vocabulary,
+                 kernels.at_or_above(logits, vocabulary, floor, scratch.where.data(), vocabulary));
     scratch.candidates.clear();
     for (size_t i = 0; i < found; ++i)
       scratch.candidates.emplace_back(logits[scratch.where[i]], scratch.where[i]);
@@ -147,8 +147,8 @@ int32_t draw(const Row& row, const Sampling& s) {
 
 float gumbel(uint64_t seed, uint32_t choice, int32_t position, int32_t id) {
   const uint64_t key = mix(seed ^ choice * 0x9E3779B97F4A7C15u);
-  const uint64_t place = static_cast<uint64_t>(static_cast<uint32_t>(position)) << 32 |
-                         static_cast<uint32_t>(id);
+  const uint64_t place =
+      static_cast<uint64_t>(static_cast<uint32_t>(position)) << 32 | static_cast<uint32_t>(id);
   const double u = (static_cast<double>(mix(key ^ place) >> 40) + 0.5) * 0x1p-24;
   return static_cast<float>(-logarithm(-logarithm(u)));
 }

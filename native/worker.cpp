@@ -69,8 +69,8 @@ void Worker::place(bool wanted, Order order, size_t chunk) {
   for (size_t i = 0; i < base_.size(); ++i) {
     const Slot& slot = program_.slots_[i];
     if (slot.wanted != wanted) continue;
-    const bool own = order == Order::kAlone ? slot.small
-                                            : order == Order::kChunks && !slot.crossing;
+    const bool own =
+        order == Order::kAlone ? slot.small : order == Order::kChunks && !slot.crossing;
     base_[i] = own ? own_[i] - chunk * slot.stride : program_.shared_[i];
   }
 }
@@ -89,7 +89,8 @@ void Worker::chunks(const Program::Stage& stage, size_t count) {
   // Chunks are equal, whole tiles of four, and at most kChunk.
   const size_t pieces = (count + kChunk * program_.threads() - 1) / (kChunk * program_.threads());
   const size_t width = std::min(
-      kChunk, round_up((count + pieces * program_.threads() - 1) / (pieces * program_.threads()), 4));
+      kChunk,
+      round_up((count + pieces * program_.threads() - 1) / (pieces * program_.threads()), 4));
   for (;;) {
     const size_t begin = next.take() * width;
     if (begin >= count) break;
@@ -105,9 +106,8 @@ void Worker::chunks(const Program::Stage& stage, size_t count) {
 
 void Worker::together(const Program::Stage& stage, Order order, size_t count) {
   const size_t n = program_.threads();
-  const Range mine = order == Order::kAlone
-                         ? Range{0, count}
-                         : Range{count * index_ / n, count * (index_ + 1) / n};
+  const Range mine = order == Order::kAlone ? Range{0, count}
+                                            : Range{count * index_ / n, count * (index_ + 1) / n};
   bool waits = false;  // others may read what this thread has just made
   for (size_t i = stage.first; i < stage.last; ++i) {
     const Op& op = program_.ops_[i];
@@ -262,9 +262,9 @@ void Worker::choose(size_t r, size_t in_buffer) {
   const size_t n = program_.vocabulary_;
   if (step_->logits) std::memcpy(step_->logits + r * n, logits, n * sizeof(float));
   if (!step_->sampling) return;
-  step_->choices[r] = sample(k_, step_->sampling[r], logits, n, choose_scratch_,
-                             step_->top_ids + r * step_->top_width,
-                             step_->top_logprobs + r * step_->top_width);
+  step_->choices[r] =
+      sample(k_, step_->sampling[r], logits, n, choose_scratch_,
+             step_->top_ids + r * step_->top_width, step_->top_logprobs + r * step_->top_width);
 }
 
 size_t Worker::segment_of(size_t token) const {

@@ -5,9 +5,9 @@
 
 namespace farthing {
 
-constexpr size_t kAlone = 8;     // tokens up to which every thread does the small ops for itself
-constexpr size_t kChunk = 32;    // tokens that a thread takes through a stage at once
-constexpr size_t kOwn = 16;      // tokens a thread from which chunks are worth it
+constexpr size_t kAlone = 8;      // tokens up to which every thread does the small ops for itself
+constexpr size_t kChunk = 32;     // tokens that a thread takes through a stage at once
+constexpr size_t kOwn = 16;       // tokens a thread from which chunks are worth it
 constexpr size_t kTileRows = 96;  // query rows in a piece of attention, about
 
 class Worker {
@@ -50,7 +50,9 @@ class Worker {
   size_t segment_of(size_t token) const;
   int32_t position_of(size_t token, size_t segment) const;
   uint16_t* page_of(const Attend& op, size_t segment, size_t page, size_t head) const;
-  uint8_t* row(size_t slot, size_t at) const { return base_[slot] + at * program_.slots_[slot].stride; }
+  uint8_t* row(size_t slot, size_t at) const {
+    return base_[slot] + at * program_.slots_[slot].stride;
+  }
   float* floats(size_t slot, size_t at) const { return reinterpret_cast<float*>(row(slot, at)); }
   Counter& counter() { return program_.counters_[sections_++]; }
   void meet() { program_.team_.meet(); }

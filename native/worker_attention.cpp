@@ -72,9 +72,9 @@ void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
     return;
   }
   for (size_t r = 0; r < task.rows; ++r)
-    k_.attend_finish(op.width, state_.data() + r * attend_state(op.width),
-                     floats(op.out, piece.token0 + r / group) +
-                         (head * group + r % group) * op.width);
+    k_.attend_finish(
+        op.width, state_.data() + r * attend_state(op.width),
+        floats(op.out, piece.token0 + r / group) + (head * group + r % group) * op.width);
 }
 
 void Worker::attend_merge(const Attend& op, size_t index, size_t head) {
@@ -85,9 +85,9 @@ void Worker::attend_merge(const Attend& op, size_t index, size_t head) {
   for (size_t i = 1; i < spans.count; ++i)
     k_.attend_merge(rows, op.width, total, program_.partial(spans.first + i, head));
   for (size_t r = 0; r < rows; ++r)
-    k_.attend_finish(op.width, total + r * attend_state(op.width),
-                     floats(op.out, piece.token0 + r / group) +
-                         (head * group + r % group) * op.width);
+    k_.attend_finish(
+        op.width, total + r * attend_state(op.width),
+        floats(op.out, piece.token0 + r / group) + (head * group + r % group) * op.width);
 }
 
 }  // namespace farthing

@@ -1,7 +1,7 @@
 // Attention over pages of 64 tokens, in spans of 512 absolute positions. A span is started fresh:
-// all its scores, their largest, the exponentials in bf16, the sum of values; then it is merged into
-// what the spans before it gave. A row runs the same operations alone or in a tile, and where a tile
-// reaches further than one of its rows sees, that row adds exact zeros.
+// all its scores, their largest, the exponentials in bf16, the sum of values; then it is merged
+// into what the spans before it gave. A row runs the same operations alone or in a tile, and where
+// a tile reaches further than one of its rows sees, that row adds exact zeros.
 
 constexpr float kNothing = -1e30f;
 
@@ -40,7 +40,8 @@ INLINE void scores_of_page(const AttendTask& t, const uint32_t* q, const uint16_
     for (int c = 0; c < 4; ++c) a[m][c] = zero();
   for (size_t j = 0; j < pairs; ++j) {
     Pairs k[4];
-    for (int c = 0; c < 4; ++c) k[c] = load_pairs(page + j * 2 * kPage + static_cast<size_t>(c) * 32);
+    for (int c = 0; c < 4; ++c)
+      k[c] = load_pairs(page + j * 2 * kPage + static_cast<size_t>(c) * 32);
     for (int m = 0; m < M; ++m) {
       const Pairs both = pair(q[static_cast<size_t>(m) * pairs + j]);
       for (int c = 0; c < 4; ++c) a[m][c] = dot_pairs(a[m][c], k[c], both);
@@ -49,9 +50,10 @@ INLINE void scores_of_page(const AttendTask& t, const uint32_t* q, const uint16_
   const F scale = set(t.scale), nothing = set(kNothing);
   for (int m = 0; m < M; ++m) {
     const bool whole = seen[m].from <= 0 && seen[m].to >= static_cast<int>(kPage);
-    const uint64_t up_to = seen[m].to >= 64 ? ~0ull : (1ull << (seen[m].to > 0 ? seen[m].to : 0)) - 1;
-    const uint64_t below = seen[m].from >= 64 ? ~0ull
-                                              : (1ull << (seen[m].from > 0 ? seen[m].from : 0)) - 1;
+    const uint64_t up_to =
+        seen[m].to >= 64 ? ~0ull : (1ull << (seen[m].to > 0 ? seen[m].to : 0)) - 1;
+    const uint64_t below =
+        seen[m].from >= 64 ? ~0ull : (1ull << (seen[m].from > 0 ? seen[m].from : 0)) - 1;
     const uint64_t lanes = up_to & ~below;
     for (int c = 0; c < 4; ++c) {
       F s = mul(a[m][c], scale);
@@ -85,7 +87,8 @@ INLINE void values(const AttendTask& t, size_t page0, size_t page1, size_t colum
   }
   for (int m = 0; m < M; ++m)
     for (int c = 0; c < C; ++c)
-      store(state + static_cast<size_t>(m) * stride + column + static_cast<size_t>(c) * 16, o[m][c]);
+      store(state + static_cast<size_t>(m) * stride + column + static_cast<size_t>(c) * 16,
+            o[m][c]);
 }
 
 // One span for M rows: its state into `fresh`.
@@ -100,7 +103,8 @@ static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t pa
   for (size_t p = page0; p < page1; ++p) {
     Seen seen[M];
     for (int m = 0; m < M; ++m) {
-      const int position = t.first_position + static_cast<int>((row + static_cast<size_t>(m)) / t.group);
+      const int position =
+          t.first_position + static_cast<int>((row + static_cast<size_t>(m)) / t.group);
       const int start = static_cast<int>(p * kPage);
       seen[m] = {t.window ? position + 1 - t.window - start : 0, position + 1 - start};
     }

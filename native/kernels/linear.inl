@@ -1,6 +1,6 @@
 // Products of packed weights and quantized activations, written once for all forms and tiles.
-// Every (row, token) runs one sequence of operations, whatever tile it sits in: whole numbers inside
-// a group, then groups in order by fp32 fma.
+// Every (row, token) runs one sequence of operations, whatever tile it sits in: whole numbers
+// inside a group, then groups in order by fp32 fma.
 
 struct Q8 {
   const int8_t* codes;
@@ -79,12 +79,14 @@ struct Packed {
     Q8 x[M];
     F acc[R][M];
     for (int r = 0; r < R; ++r) w[r] = t.weights + (block + static_cast<size_t>(r)) * t.block_bytes;
-    for (int m = 0; m < M; ++m) x[m] = q8_at(t.x + (token + static_cast<size_t>(m)) * t.x_stride, t.k);
+    for (int m = 0; m < M; ++m)
+      x[m] = q8_at(t.x + (token + static_cast<size_t>(m)) * t.x_stride, t.k);
     for (int r = 0; r < R; ++r)
       for (int m = 0; m < M; ++m) acc[r][m] = zero();
     const size_t codes = kRows * t.k * kWidth / 8, scales = Scale::bytes(t.k, t.group);
     for (size_t g = 0; g < groups; ++g) {
-      for (size_t line = 0; line < ahead; ++line) __builtin_prefetch(next + (g * ahead + line) * 64);
+      for (size_t line = 0; line < ahead; ++line)
+        __builtin_prefetch(next + (g * ahead + line) * 64);
       constexpr int kParts = kHalf ? 2 : 1;
       for (int part = 0; part < kParts; ++part) {
         const size_t column = g * kGroup + static_cast<size_t>(part) * 16;

@@ -68,8 +68,8 @@ static void rms_norm(const float* x, const float* weight, size_t heads, size_t w
     const float mean = sum(squares) / static_cast<float>(width);
     const F factor = set(1.f / __builtin_sqrtf(mean + eps));
     for (size_t at = 0; at < width; at += 16)
-      store_up_to(y, at, width, mul(mul(load_up_to(x, at, width), factor),
-                                    load_up_to(weight, at, width)));
+      store_up_to(y, at, width,
+                  mul(mul(load_up_to(x, at, width), factor), load_up_to(weight, at, width)));
   }
 }
 

@@ -126,9 +126,7 @@ INLINE Bytes low(Bytes v) {
   const __m256i mask = _mm256_set1_epi8(15);
   return {_mm256_and_si256(v.a, mask), _mm256_and_si256(v.b, mask)};
 }
-INLINE Bytes high(Bytes v) {
-  return low({_mm256_srli_epi16(v.a, 4), _mm256_srli_epi16(v.b, 4)});
-}
+INLINE Bytes high(Bytes v) { return low({_mm256_srli_epi16(v.a, 4), _mm256_srli_epi16(v.b, 4)}); }
 INLINE Quad quad(const int8_t* p) {
   int32_t v;
   __builtin_memcpy(&v, p, 4);
@@ -142,16 +140,15 @@ INLINE I dot_full(I acc, Bytes w, Quad x) { return dot_low(acc, w, x); }
 #else
 // Codes are at most 15, so a pair's sum is at most 3,810 and int16 holds it.
 INLINE __m256i dot_low_half(__m256i acc, __m256i w, __m256i x) {
-  return _mm256_add_epi32(
-      acc, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
 }
 // Codes to 255 would saturate int16: each nibble by itself, the high one times 16.
 INLINE __m256i dot_full_half(__m256i acc, __m256i w, __m256i x) {
   const __m256i mask = _mm256_set1_epi8(15);
   const __m256i top = _mm256_and_si256(_mm256_srli_epi16(w, 4), mask);
   acc = dot_low_half(acc, _mm256_and_si256(w, mask), x);
-  return _mm256_add_epi32(
-      acc, _mm256_madd_epi16(_mm256_maddubs_epi16(top, x), _mm256_set1_epi16(16)));
+  return _mm256_add_epi32(acc,
+                          _mm256_madd_epi16(_mm256_maddubs_epi16(top, x), _mm256_set1_epi16(16)));
 }
 INLINE I dot_low(I acc, Bytes w, Quad x) {
   return {dot_low_half(acc.a, w.a, x), dot_low_half(acc.b, w.b, x)};

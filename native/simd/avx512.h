@@ -44,9 +44,7 @@ INLINE F nearest(F a) {
 INLINE F pow2(F n) { return _mm512_scalef_ps(_mm512_set1_ps(1.f), n); }
 INLINE float sum(F v) { return _mm512_reduce_add_ps(v); }
 INLINE float largest(F v) { return _mm512_reduce_max_ps(v); }
-INLINE F keep(F v, uint32_t lanes) {
-  return _mm512_maskz_mov_ps(static_cast<__mmask16>(lanes), v);
-}
+INLINE F keep(F v, uint32_t lanes) { return _mm512_maskz_mov_ps(static_cast<__mmask16>(lanes), v); }
 INLINE F pick(uint32_t lanes, F yes, F no) {
   return _mm512_mask_mov_ps(no, static_cast<__mmask16>(lanes), yes);
 }
