@@ -83,6 +83,13 @@ def test_weights_that_are_not_finite_are_named(tmp_path):
         packed.write(tmp_path / "m", source.config, source, source=SOURCE, files={})
 
 
+@pytest.mark.parametrize("piece", [1, 32 * 17, 32 * 48])
+def test_pieces_of_any_size_give_the_same_file(piece, tmp_path, monkeypatch):
+    whole = (pack_toy(tmp_path / "whole") / "weights.farthing").read_bytes()
+    monkeypatch.setattr(packed, "PIECE", piece)
+    assert (pack_toy(tmp_path / "m") / "weights.farthing").read_bytes() == whole
+
+
 def test_packing_holds_one_tensor_at_a_time(tmp_path):
     """32 layers of 1 MB each: far less than all of them is ever held."""
     rows, columns, tensors = 512, 512, {}

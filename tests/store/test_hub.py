@@ -8,6 +8,7 @@ import pytest
 import checkpoints as toy
 import hub as fake
 from farthing import store
+from farthing.cli.pull import Runs
 from farthing.errors import DiskFull, FarthingError, FormatError, InputError, NotFound
 from farthing.formats import packed
 from farthing.store import pulling
@@ -55,6 +56,7 @@ def test_a_repository_of_safetensors_is_packed(hub, folder, home):
     pulled = store.pull("Org/Toy-1B")
     assert (pulled.model.name, pulled.fetched) == ("toy-1b", True)
     found = packed.open(pulled.model.folder)
+    assert found.header.source.file == f"Org/Toy-1B@{fake.REVISION[:12]}"
     assert set(found.tensors) == set(toy.toy_arrays())
     settings = json.loads((pulled.model.folder / "tokenizer_config.json").read_text())
     assert settings == {"eos_token": "</s>"}
@@ -148,13 +150,28 @@ def test_a_damaged_file_leaves_nothing(hub, ggufs, home):
 
 
 def test_what_is_no_model_is_refused_before_anything_is_packed(hub, folder, home):
-    def refuse(checkpoint):
-        raise FormatError(f"{checkpoint.config['model_type']} is not known")
+    class Refuse(pulling.Anything):
+        def checkpoint(self, checkpoint):
+            raise FormatError(f"{checkpoint.config['model_type']} is not known")
 
     with pytest.raises(FormatError, match="llama is not known"):
-        store.pull("Org/Toy-1B", check=refuse)
+        store.pull("Org/Toy-1B", check=Refuse())
     assert store.models() == []
     assert left(home) == []
+
+
+def test_a_config_we_dont_run_is_refused_before_its_weights_are_fetched(hub, folder, home):
+    config = {"model_type": "mamba", "quantization_config": {"quant_method": "awq"}}
+    hub.files["Org/Toy-1B"]["config.json"] = json.dumps(config).encode()
+    with pytest.raises(FormatError, match="'awq'"):
+        store.pull("Org/Toy-1B")
+    assert hub.asked == ["config.json"]
+    assert left(home) == []
+    del config["quantization_config"]
+    hub.files["Org/Toy-1B"]["config.json"] = json.dumps(config).encode()
+    with pytest.raises(FormatError, match=r"'mamba'.*it runs: llama"):
+        store.pull("Org/Toy-1B", check=Runs())
+    assert not [name for name in hub.asked if name.endswith(".safetensors")]
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "a/../b", "-a/b", "a b/c", "a/" + "b" * 200])

@@ -1,7 +1,8 @@
 """`farthing pull`: fetch a model and pack it."""
 
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -9,6 +10,7 @@ from farthing import models, store
 from farthing.cli.ls import gigabytes, millions
 from farthing.cli.progress import bars
 from farthing.cli.show import facts
+from farthing.errors import FormatError
 from farthing.formats.types import Checkpoint
 
 
@@ -38,7 +40,7 @@ def pull(
         Print what `farthing show --json` prints, and whether it was fetched.
     """
     with bars() as progress:
-        pulled = store.pull(what, name=name, progress=progress, check=runs)
+        pulled = store.pull(what, name=name, progress=progress, check=Runs())
     model = pulled.model
     if as_json:
         print(json.dumps({**facts(model), "fetched": pulled.fetched}))
@@ -51,6 +53,17 @@ def pull(
     )
 
 
-def runs(checkpoint: Checkpoint) -> None:
-    """Raise FormatError if no model page takes these names, shapes and settings."""
-    models.load(checkpoint.config, {name: checkpoint.layout(name) for name in checkpoint.names()})
+class Runs:
+    """Raises FormatError if no model page takes the names, shapes and settings of a checkpoint."""
+
+    def config(self, config: Mapping[str, Any]) -> None:
+        family = config.get("model_type")
+        if family not in models.TABLE:
+            raise FormatError(
+                f"config.json: model_type is {family!r:.80}, which farthing does not run;"
+                f" it runs: {', '.join(sorted(models.TABLE))}"
+            )
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        shapes = {name: checkpoint.layout(name) for name in checkpoint.names()}
+        models.load(checkpoint.config, shapes)

@@ -17,7 +17,7 @@ from farthing.formats.gguf_config import (
 )
 from farthing.formats.gguf_file import File
 from farthing.formats.hf import tokenizer_files
-from farthing.formats.types import Layout, Vector
+from farthing.formats.types import ALL, Layout, Vector
 from farthing.weight import Matrix
 
 FREQUENCIES = "rope_freqs.weight"
@@ -43,7 +43,7 @@ class Gguf:
         entry = self._file.entries[self._source[name]]
         return Layout(entry.shape, entry.block.form if len(entry.shape) == 2 else None)
 
-    def tensor(self, name: str) -> Matrix | Vector:
+    def tensor(self, name: str, rows: slice = ALL) -> Matrix | Vector:
         """The numbers of one tensor; q and k in the row order that Hugging Face has."""
         entry = self._file.entries[self._source[name]]
         raw = self._file.raw(self._source[name])
@@ -51,7 +51,7 @@ class Gguf:
         if len(entry.shape) == 1:
             vector = entry.block.vector(raw)
             return vector if order is None else vector[order]
-        return entry.block.matrix(raw if order is None else raw[order])
+        return entry.block.matrix(raw[rows] if order is None else raw[order[rows]])
 
     def tokenizer_files(self) -> dict[str, str]:
         """Those beside the file, for vocabularies that can't be built from `metadata`."""

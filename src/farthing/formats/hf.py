@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from farthing.errors import FormatError
 from farthing.formats import safetensors
-from farthing.formats.types import Layout, Vector, json_object
+from farthing.formats.types import ALL, Layout, Vector, json_object
 from farthing.weight import BF16, Matrix, bf16_to_f32, dense
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -28,8 +28,7 @@ class HuggingFace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config = read_object(folder / "config.json")
-        _refuse_quantized(folder, self.config)
+        self.config = config_of(folder)
         self.files = shards(folder)
         self._tensors = _read(self.files, tied=bool(self.config.get("tie_word_embeddings")))
         path = folder / "generation_config.json"
@@ -42,13 +41,15 @@ class HuggingFace:
         shape = self._tensors[name].shape
         return Layout(shape, BF16 if len(shape) == 2 else None)
 
-    def tensor(self, name: str) -> Matrix | Vector:
+    def tensor(self, name: str, rows: slice = ALL) -> Matrix | Vector:
+        """The numbers of one tensor, its matrices in bf16."""
         tensor = self._tensors[name]
+        raw = tensor.data.view(_FLOATS[tensor.dtype]).reshape(tensor.shape)
         if len(tensor.shape) == 1:
-            return _floats(tensor)
+            return _floats(tensor.dtype, raw)
         if tensor.dtype == "BF16":
-            return Matrix(form=BF16, codes=tensor.data.view("<u2").reshape(tensor.shape))
-        return dense(_floats(tensor))
+            return Matrix(form=BF16, codes=raw[rows])
+        return dense(_floats(tensor.dtype, raw[rows]))
 
     def tokenizer_files(self) -> dict[str, str]:
         return tokenizer_files(self.folder)
@@ -115,6 +116,13 @@ def shard_names(index: Path) -> list[str]:
     return sorted(set(weights.values()))
 
 
+def config_of(folder: Path) -> dict[str, Any]:
+    """config.json; FormatError if it is damaged, or speaks of quantized weights."""
+    config = read_object(folder / "config.json")
+    _refuse_quantized(folder, config)
+    return config
+
+
 def _refuse_quantized(folder: Path, config: Mapping[str, Any]) -> None:
     found = config.get("quantization_config", config.get("compression_config"))
     if found:
@@ -151,11 +159,8 @@ def _check(what: str, tensor: safetensors.Tensor) -> None:
         raise FormatError(f"{what}: shape {list(tensor.shape)}; [N] or [N, K] expected")
 
 
-def _floats(tensor: safetensors.Tensor) -> NDArray[np.float32]:
-    raw = tensor.data.view(_FLOATS[tensor.dtype])
-    if tensor.dtype == "BF16":
-        return bf16_to_f32(raw).reshape(tensor.shape)
-    return raw.astype(np.float32).reshape(tensor.shape)
+def _floats(dtype: str, raw: NDArray[Any]) -> NDArray[np.float32]:
+    return bf16_to_f32(raw) if dtype == "BF16" else raw.astype(np.float32)
 
 
 _FLOATS = {"BF16": "<u2", "F16": "<f2", "F32": "<f4"}

