@@ -109,7 +109,8 @@ class Matrix:
         """The weights as fp32 [N, K]. Every product is exact but the sum with a minimum."""
         if self.form.bits == 16:
             return bf16_to_f32(self.codes)
-        scale, offset = (np.repeat(x, self.form.group, 1)[:, : self.shape[1]] for x in self.groups())
+        columns = self.shape[1]
+        scale, offset = (np.repeat(x, self.form.group, 1)[:, :columns] for x in self.groups())
         if self.form.offset == "none":
             return scale * (self.codes.astype(np.float32) - self.form.bias)
         return scale * self.codes.astype(np.float32) + offset
@@ -164,14 +165,14 @@ def unpack(data: NDArray[np.uint8], form: Form, rows: int, columns: int) -> Matr
     def take(width: int, kind: Any) -> NDArray[Any]:
         nonlocal at
         size = width * ROWS * np.dtype(kind).itemsize
-        part = np.ascontiguousarray(lines[:, at : at + size]).view(kind)
+        part: NDArray[Any] = np.ascontiguousarray(lines[:, at : at + size]).view(kind)
         at += size
         return part.reshape(blocks, width, ROWS).transpose(0, 2, 1).reshape(-1, width)[:rows]
 
     per = {4: 8, 8: 4, 16: 2}[form.bits]
     code = np.uint16 if form.bits == 16 else np.uint8
     size = ROWS * k32 * form.bits // 8
-    raw = np.ascontiguousarray(lines[:, :size]).view(code)
+    raw: NDArray[Any] = np.ascontiguousarray(lines[:, :size]).view(code)
     raw = raw.reshape(blocks, k32 // per, ROWS, -1)
     if form.bits == 4:
         raw = np.concatenate([raw & 15, raw >> 4], -1)
