@@ -67,6 +67,7 @@ def test_a_model_no_page_takes_is_refused_before_it_is_packed(run, tmp_path, hom
     code, _, err = run("pull", str(path))
     assert code == 3
     assert "model.layers.0.mlp.up_proj.weight" in err
+    assert "part.gguf" in err
     assert json.loads(run("ls", "--json")[1]) == []
 
 

@@ -46,6 +46,7 @@ _REFUSED = (
 )
 """Keys that change what is computed, in ways models/ does not know. Zero means unused."""
 MOST_REAL = 1e30
+_KINDS: dict[Any, str] = {str: "a text", int: "a whole number", (int, float): "a number"}
 
 
 def name_from_gguf(name: str) -> str | None:
@@ -101,7 +102,7 @@ class Keys:
             value = value[0]  # one number a layer, all equal
         if not isinstance(value, kind):
             shown = "missing" if value is None else f"{value!r:.80}"
-            raise FormatError(f"{self.where}: {key} is {shown}; one {kind} expected")
+            raise FormatError(f"{self.where}: {key} is {shown}; {_KINDS[kind]} expected")
         return value
 
 

@@ -114,9 +114,10 @@ def pull(
             return _same(standing, source, progress)
         with _downloads(name) as downloads, clear_when_full(f"pulling {what}", root()):
             path = source.fetch(downloads, progress, lambda folder: check.config(config_of(folder)))
-            checkpoint = formats.open(path)
-            check.checkpoint(checkpoint)
-            _appear(name, source.label, checkpoint, progress)
+            with _named(path):
+                checkpoint = formats.open(path)
+                check.checkpoint(checkpoint)
+                _appear(name, source.label, checkpoint, progress)
         return Pulled(find(name), fetched=True)
 
 
@@ -166,6 +167,17 @@ def _downloads(name: str) -> Iterator[Path]:
         shutil.rmtree(folder)
         raise
     shutil.rmtree(folder)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors about a checkpoint say which; those that name a file already do."""
+    try:
+        yield
+    except FormatError as error:
+        if str(path) in str(error):
+            raise
+        raise FormatError(f"{path}: {error}") from error
 
 
 def _appear(name: str, label: str, checkpoint: Checkpoint, progress: Progress) -> None:
