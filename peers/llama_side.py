@@ -4,13 +4,13 @@ As `llama-bench` and `llama-batched-bench` do it: given tokens are fed and nothi
 that sampling is not counted against it. Usage: llama_side.py MODEL.gguf THREADS
 """
 
-import ctypes
 import sys
 import time
 from typing import Any
 
 import llama_cpp as cpp
-from side import Best, private_bytes, random_tokens, serve
+import numpy as np
+from side import Best, random_tokens, serve
 
 CHUNK = 2048
 
@@ -100,9 +100,7 @@ class Llama:
         prompt = random_tokens(tokens, self.vocabulary, seed)
         ubatches = (512,) if tokens <= 512 else (512, 2048)
         variants = [{"ubatch": u, "threads": self.threads} for u in ubatches]
-        return self.best.run(
-            ("prefill", tokens), variants, lambda **v: self._prefill(prompt, **v)
-        )
+        return self.best.run(("prefill", tokens), variants, lambda **v: self._prefill(prompt, **v))
 
     def _prefill(self, prompt: list[int], **settings: int) -> float:
         context = self.context(2048, 1, **settings)
@@ -160,16 +158,12 @@ class Llama:
 
     def _likeliest(self, context: Context, at: int) -> int:
         logits = cpp.llama_get_logits_ith(context.context, at)
-        row = ctypes.cast(logits, ctypes.POINTER(ctypes.c_float * self.vocabulary)).contents
-        return max(range(self.vocabulary), key=row.__getitem__)
-
-    def memory(self) -> dict[str, Any]:
-        return {"private_bytes": private_bytes()}
+        return int(np.ctypeslib.as_array(logits, (self.vocabulary,)).argmax())
 
 
 def main() -> None:
     llama = Llama(sys.argv[1], int(sys.argv[2]))
-    names = ("about", "prefill", "decode", "greedy", "memory")
+    names = ("about", "prefill", "decode", "greedy")
     serve({name: getattr(llama, name) for name in names})
 
 

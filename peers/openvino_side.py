@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import openvino
 import openvino_genai as genai
-from side import Best, private_bytes, random_tokens, serve
+from side import Best, random_tokens, serve
 
-CACHE_GB = 2
+CACHE_GB = 1
 
 
 def tensor(tokens: list[int]) -> Any:
@@ -142,13 +142,10 @@ class OpenVino:
             given = tensor(self.prompt(prompt))
             self.handles.append(pipeline.add_request(self.requests, given, asked(tokens)))
 
-    def memory(self) -> dict[str, Any]:
-        return {"private_bytes": private_bytes()}
-
 
 def main() -> None:
     side = OpenVino(sys.argv[1], int(sys.argv[2]))
-    names = ("about", "prefill", "decode", "served", "memory")
+    names = ("about", "prefill", "decode", "served")
     serve({name: getattr(side, name) for name in names})
 
 

@@ -7,12 +7,13 @@ Knows no engine.
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Hashable, Iterable
-from pathlib import Path
 from typing import Any
 
 Action = Callable[..., dict[str, Any]]
 Variant = dict[str, Any]
+LONG = 2.0
 
 
 def serve(actions: dict[str, Action]) -> None:
@@ -35,8 +36,8 @@ class Best:
     def run(
         self, row: Hashable, variants: Iterable[Variant], measure: Callable[..., float]
     ) -> dict[str, Any]:
-        """`measure(**variant)` gives tokens/s. The first time, every variant runs twice (the first
-        run warms it up) and the fastest is kept."""
+        """`measure(**variant)` gives tokens/s. The first time, every variant is tried and the
+        fastest kept."""
         if row not in self.chosen:
             tried = [(self._warm(measure, v), i, v) for i, v in enumerate(variants)]
             self.chosen[row] = max(tried)[2]
@@ -45,16 +46,10 @@ class Best:
 
     @staticmethod
     def _warm(measure: Callable[..., float], variant: Variant) -> float:
-        measure(**variant)
-        return measure(**variant)
-
-
-def private_bytes(process: str = "self") -> int:
-    """Memory that is this process's own (clean file pages are not)."""
-    text = Path(f"/proc/{process}/smaps_rollup").read_text()
-    fields = dict(line.split(":", 1) for line in text.splitlines()[1:])
-    kilobytes = (fields[name].split()[0] for name in ("Private_Clean", "Private_Dirty"))
-    return sum(int(k) for k in kilobytes) * 1024
+        """A run to warm up and one that counts; a long run needs no other before it."""
+        start = time.perf_counter()
+        first = measure(**variant)
+        return first if time.perf_counter() - start > LONG else measure(**variant)
 
 
 def random_tokens(count: int, vocabulary: int, seed: int) -> list[int]:

@@ -1,0 +1,128 @@
+"""All of `farthing bench`: what is measured, in which order, and what comes out. Prints nothing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from farthing.bench import decode, first_token, overhead, prefill, served
+from farthing.bench.machine import Limits, Machine
+from farthing.bench.overhead import Overhead
+from farthing.bench.rig import Rigs
+from farthing.bench.roofline import Roof
+from farthing.bench.series import Series, interleaved
+from farthing.config import EngineConfig
+from farthing.engine.runner import NativeRunner
+
+STEP_TOKENS = 512
+STREAMS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Tokens a second, and the most that this machine allows."""
+
+    name: str
+    taken: Series
+    limit: float
+
+    @property
+    def share(self) -> float:
+        """Of the roofline."""
+        return self.taken.median / self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    model: str
+    isa: str
+    threads: int
+    weight_bytes: int
+    rates: list[Rate]
+    first_token: Series
+    """Seconds from process start."""
+    overhead: Overhead
+    private_bytes: int
+    """Of the server's two processes after a load, less the KV pages it took."""
+    served: Series
+    """Output tokens a second of such loads, through HTTP."""
+    limits: Limits
+    read_file: float
+    """Bytes a second from the mapped weights, which are what a step reads."""
+
+    def rate(self, name: str) -> float:
+        return next(rate.taken.median for rate in self.rates if rate.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    rounds: int = 5
+    prefills: tuple[int, ...] = prefill.SIZES
+    decodes: tuple[decode.Row, ...] = field(default=decode.ROWS)
+
+    def names(self) -> Iterator[str]:
+        yield from (f"prefill {size}" for size in self.prefills)
+        yield from (row.name for row in self.decodes)
+
+
+QUICK = Plan(3, (512,), tuple(row for row in decode.ROWS if row.batch in (1, 32)))
+
+
+def run(folder: Path, plan: Plan, *, threads: int, seen: Callable[[str], None]) -> Result:
+    """Measures everything; `seen` is told what runs. Minutes long."""
+    config = EngineConfig(threads=threads, max_step_tokens=STEP_TOKENS)
+    runner = NativeRunner(folder, config)
+    machine = Machine(runner.threads)
+    rates = measured(runner, machine, plan, seen)
+    seen("limits")
+    size = weight_bytes(folder)
+    limits, read_file = machine.limits(), machine.read_file(size, folder / "weights.farthing")
+    seen("first token")
+    first = interleaved({"first": lambda: first_token.seconds(folder)}, plan.rounds)["first"]
+    seen("beside the native call")
+    beside = overhead.measure(folder, config, batch=STREAMS)
+    seen("served")
+    rates_served, private = load(folder, runner.page_bytes, threads, plan.rounds)
+    return Result(
+        model=folder.name,
+        isa=runner.isa,
+        threads=runner.threads,
+        weight_bytes=size,
+        rates=rates,
+        first_token=first,
+        overhead=beside,
+        private_bytes=private,
+        served=rates_served,
+        limits=limits,
+        read_file=read_file,
+    )
+
+
+def measured(
+    runner: NativeRunner, machine: Machine, plan: Plan, seen: Callable[[str], None]
+) -> list[Rate]:
+    roof = Roof(machine.read, machine.peak)
+    limits = [prefill.limit(roof, runner, size) for size in plan.prefills]
+    limits += [decode.limit(roof, runner, row) for row in plan.decodes]
+    rigs = Rigs(runner)
+    rows = [prefill.measure(rigs, size) for size in plan.prefills]
+    rows += [decode.measure(rigs, row) for row in plan.decodes]
+    names = list(plan.names())
+    taken = interleaved(dict(zip(names, rows, strict=True)), plan.rounds, seen)
+    return [Rate(name, taken[name], at) for name, at in zip(names, limits, strict=True)]
+
+
+def load(folder: Path, page_bytes: int, threads: int, rounds: int) -> tuple[Series, int]:
+    """Output tokens a second of 32 streams; and private memory less the pages they took."""
+    with served.running(folder, "--threads", str(threads)) as server:
+        first = served.load(server, streams=STREAMS, prompt=126, output=128, seed=0)
+        # Now, for the prefix cache keeps what later loads ask: their pages are harder to count.
+        private = server.private_bytes() - served.pages_taken(first) * page_bytes
+        rates = tuple(
+            served.load(server, streams=STREAMS, prompt=126, output=128, seed=seed).output_rate
+            for seed in range(1, rounds + 1)
+        )
+    return Series(rates), private
+
+
+def weight_bytes(folder: Path) -> int:
+    return (folder / "weights.farthing").stat().st_size
