@@ -91,10 +91,11 @@ size_t add_weight(Model& m, const std::string& form, size_t group, size_t rows, 
 }
 
 void add_linear(Model& m, size_t in, std::vector<size_t> weights, std::vector<size_t> outs,
-                std::vector<std::optional<Row<float>>> biases) {
+                std::vector<std::optional<Row<float>>> biases,
+                std::vector<std::optional<size_t>> residuals) {
   m.building();
   Linear op{in, {}};
-  require(weights.size() == outs.size() && weights.size() == biases.size(),
+  require(weights.size() == outs.size() && weights.size() == biases.size() && weights.size() == residuals.size(),
           "parts differ in number");
   for (size_t i = 0; i < weights.size(); ++i) {
     const Weight& w = m.program.weight_at(weights[i]);
@@ -102,7 +103,7 @@ void add_linear(Model& m, size_t in, std::vector<size_t> weights, std::vector<si
     require(m.program.slot_at(in).stride >= bytes, "a linear's input is too narrow");
     if (biases[i]) require(biases[i]->shape(0) == w.rows, "a bias must have one entry a row");
     op.parts.push_back({weights[i], biases[i] ? vector_of(*biases[i]) : std::vector<float>{},
-                        m.floats(outs[i], w.rows)});
+                        residuals[i] ? m.floats(*residuals[i], w.rows) : kNone, m.floats(outs[i], w.rows)});
   }
   m.program.op(op);
 }

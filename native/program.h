@@ -20,6 +20,7 @@
 namespace farthing {
 
 constexpr size_t kLogitRows = 32;
+constexpr size_t kNone = SIZE_MAX;
 
 // What stands in 16 packed rows of a form: see farthing/weight.py.
 struct PackedLayout {
@@ -65,10 +66,11 @@ struct Quantize {
   bool bf16;
   size_t out;
 };
+// `residual` is a slot added to the product, or kNone.
 struct Part {
   size_t weight;
   std::vector<float> bias;
-  size_t out;
+  size_t residual, out;
 };
 struct Linear {
   size_t in;

@@ -162,6 +162,10 @@ void Worker::blocks(const Linear& op, const Part& part, Range range, size_t bloc
   task.y = floats(part.out, range.begin);
   task.y_stride = out / sizeof(float);
   task.bias = part.bias.empty() ? nullptr : part.bias.data();
+  if (part.residual != kNone) {
+    task.residual = floats(part.residual, range.begin);
+    task.residual_stride = program_.slots_[part.residual].stride / sizeof(float);
+  }
   task.block0 = block0;
   task.block1 = block1;
   k_.linear[static_cast<size_t>(w.form)](task);

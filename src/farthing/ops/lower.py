@@ -4,6 +4,7 @@ Linears of one input become one op, so that their weights are read in one go; wh
 quantized once. Values take slots, and give them back when nobody reads them any more.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +76,8 @@ def lower(recording: Recording, logits: Symbol, program: Any) -> None:
     """Builds the native program. `logits` is what the page returned: a linear of wanted rows."""
     lowering = Lowering(program)
     done: set[int] = set()
+    residuals = _residuals(recording.notes)
+    done.update(at for _, at in residuals.values())
     for at, note in enumerate(recording.notes):
         if at in done:
             continue
@@ -88,12 +91,29 @@ def lower(recording: Recording, logits: Symbol, program: Any) -> None:
                 if _joins(recording.notes[i], note, bits) and recording.notes[i].out is not logits
             ]
             done.update(together)
-            _linear(lowering, [recording.notes[i] for i in together])
+            _linear(lowering, [recording.notes[i] for i in together], residuals)
         else:
             RULES[note.name](lowering, note)
     _place(lowering)
     for instruction in lowering.instructions:
         instruction.emit(program)
+
+
+def _residuals(notes: list[Note]) -> dict[Symbol, tuple[Note, int]]:
+    """Linears whose result is only added to a value made before: the adding note and its place.
+
+    The native linear adds as it stores, the same single addition.
+    """
+    readers = Counter(symbol for note in notes for symbol in note.inputs)
+    made = {note.out: at for at, note in enumerate(notes)}
+    found = {}
+    for at, note in enumerate(notes):
+        if note.name == "add":
+            x, y = note.inputs
+            maker = notes[made[y]]
+            if maker.name == "linear" and readers[y] == 1 and made[x] < made[y]:
+                found[y] = note, at
+    return found
 
 
 def _joins(other: Note, first: Note, bits: int) -> bool:
@@ -153,17 +173,28 @@ def _quantized(lowering: Lowering, symbol: Symbol, bf16: bool) -> Value:
     return lowering.quantized[key]
 
 
-def _linear(lowering: Lowering, notes: list[Note]) -> None:
+def _linear(
+    lowering: Lowering, notes: list[Note], residuals: dict[Symbol, tuple[Note, int]]
+) -> None:
     bf16 = notes[0].weights[0].form.bits == 16
     source = _quantized(lowering, notes[0].inputs[0], bf16)
     weights = [lowering.weight(note.weights[0]) for note in notes]
     biases = [None if note.weights[1] is None else _vector(note.weights[1]) for note in notes]
-    outs = [lowering.value(note.out, small=False) for note in notes]
+    added = [residuals[note.out][0] if note.out in residuals else None for note in notes]
+    olds = [None if add is None else lowering.values[add.inputs[0]] for add in added]
+    ends = [n.out if add is None else add.out for n, add in zip(notes, added, strict=True)]
+    outs = [lowering.value(end, small=False) for end in ends]
     lowering.add(
         "linear",
-        [source],
+        [source, *(old for old in olds if old is not None)],
         outs,
-        lambda p: p.linear(source.slot, weights, [out.slot for out in outs], biases),
+        lambda p: p.linear(
+            source.slot,
+            weights,
+            [out.slot for out in outs],
+            biases,
+            [None if old is None else old.slot for old in olds],
+        ),
     )
 
 
