@@ -62,6 +62,7 @@ def make_state(
 ) -> State:
     model, info = options.model, engine.info
     metrics = Metrics(model.name)
+    defaults = read_defaults(model.folder)
     engine.on_death = lambda: _mourn(metrics)
     return State(
         names=(model.name, *options.names),
@@ -70,7 +71,7 @@ def make_state(
             vocabulary=info.vocabulary,
             limit=info.max_context,
             stop_ids=tuple(id for id in tokenizer.stop_ids if id < info.vocabulary),
-            defaults=read_defaults(model.folder),
+            defaults=defaults,
         ),
         tokenizer=tokenizer,
         engine=engine,
@@ -83,6 +84,7 @@ def make_state(
             "forms": list(model.forms),
             "instruction_set": info.isa,
             "threads": info.threads,
+            "defaults": defaults,
             "hour_dollars": options.price.hour_nanodollars / 1e9,
         },
     )

@@ -15,7 +15,7 @@ from farthing.engine.types import Sampling
 from farthing.errors import FormatError
 from farthing.server.parse import FieldError
 from farthing.server.refuse import DoesNotFit, PromptTooLong
-from farthing.server.wire import ChatRequest, Common, CompletionRequest
+from farthing.server.wire import ChatRequest, Common, CompletionRequest, StreamOptions
 
 SAFE_SEEDS = 1 << 53
 """Seeds of our own choosing survive a round trip through any JSON reader's doubles."""
@@ -48,6 +48,7 @@ class Plan:
     n: int
     stream: bool
     include_usage: bool
+    running_usage: bool
 
 
 def read_defaults(folder: Path) -> dict[str, float]:
@@ -71,6 +72,7 @@ def _number(value: Any, path: Path) -> float:
 
 
 def make_plan(ask: Common, model: Model) -> Plan:
+    options = ask.stream_options or StreamOptions()
     stop_ids = [] if ask.ignore_eos else list(model.stop_ids)
     plan = Plan(
         sampling=_sampling(ask, model),
@@ -80,7 +82,8 @@ def make_plan(ask: Common, model: Model) -> Plan:
         stops=ask.stops(),
         n=ask.n or 1,
         stream=ask.stream or False,
-        include_usage=ask.include_usage(),
+        include_usage=options.include_usage,
+        running_usage=options.continuous_usage_stats,
     )
     if ask.stream_options is not None and not plan.stream:
         raise FieldError("stream_options: only with stream: true", "stream_options")

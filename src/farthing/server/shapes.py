@@ -79,8 +79,9 @@ class Shape(ABC):
 
     def delta(self, choice: Choice, text: str) -> bytes:
         """The event that adds a piece of text: the hot path."""
-        if choice.tokens:
-            return self.frame([self.piece(choice, text, self.logprobs(choice))])
+        if choice.tokens or self.job.plan.running_usage:
+            usage = {"usage": self.usage()} if self.job.plan.running_usage else {}
+            return self.frame([self.piece(choice, text, self.logprobs(choice))], **usage)
         cut = self._cut.get(choice.index) or self._make_cut(choice)
         return cut[0] + encode(text) + cut[1]
 

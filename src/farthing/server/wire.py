@@ -21,6 +21,8 @@ MOST_LOGPROBS = 20
 
 class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
     include_usage: bool = False
+    continuous_usage_stats: bool = False
+    """vLLM's: every chunk says what was used so far, and here what it cost."""
     include_obfuscation: bool = False
 
 
@@ -78,9 +80,6 @@ class Common(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     def stops(self) -> list[str]:
         return [self.stop] if isinstance(self.stop, str) else self.stop or []
-
-    def include_usage(self) -> bool:
-        return self.stream_options is not None and self.stream_options.include_usage
 
 
 class ChatRequest(Common, kw_only=True, forbid_unknown_fields=True):
