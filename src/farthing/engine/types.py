@@ -54,7 +54,7 @@ class Cancel(msgspec.Struct, kw_only=True, frozen=True, tag="cancel"):
     keep: int | None = None
 
 
-class Token(msgspec.Struct, frozen=True, array_like=True):
+class Token(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One chosen token of one request. `top` holds (id, logprob), likeliest first."""
 
     request: str
@@ -71,14 +71,14 @@ class Finished(msgspec.Struct, frozen=True):
     usage: Usage
 
 
-class Started(msgspec.Struct, frozen=True, array_like=True):
+class Started(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A request left the queue. `cached_tokens` of its prompt need not be computed."""
 
     request: str
     cached_tokens: int
 
 
-class Charge(msgspec.Struct, frozen=True, array_like=True):
+class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Nanoseconds of one step that a request caused. `kind` is an index into usage.CLASSES.
 
     The sum of a request's charges is its usage; whoever adds them up knows the bill of a request

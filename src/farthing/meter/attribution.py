@@ -22,22 +22,26 @@ def split(nanoseconds: int, weights: Iterable[float]) -> list[int]:
     units = _whole(list(weights))
     assert nanoseconds >= 0 and (units or nanoseconds == 0), "time needs somebody to charge"
     total = sum(units)
-    parts = [nanoseconds * unit // total for unit in units]
-    left = nanoseconds - sum(parts)
-    if left:
-        order = sorted(range(len(units)), key=lambda i: (-(nanoseconds * units[i] % total), i))
-        for i in order[:left]:
+    shares = [divmod(nanoseconds * unit, total) for unit in units]
+    parts = [part for part, _ in shares]
+    if left := nanoseconds - sum(parts):
+        rests = [rest for _, rest in shares]
+        # The sort is stable even when reversed: of equal remainders the lowest index stays first.
+        for i in sorted(range(len(rests)), key=rests.__getitem__, reverse=True)[:left]:
             parts[i] += 1
     return parts
 
 
 def _whole(weights: list[float]) -> list[int]:
-    if not all(0 <= weight < float("inf") for weight in weights):
+    if not weights:
+        return []
+    total, top = sum(weights), max(weights)
+    # A weight that is no number makes their sum none, wherever it stands.
+    if not (min(weights) >= 0 and total < float("inf")):
         raise ValueError(f"weights {weights}: each must be finite and none negative")
-    top = max(weights, default=0)
-    if not top:
+    if not total:
         return [1] * len(weights)
-    if all(isinstance(weight, int) for weight in weights):
+    if isinstance(total, int):
         return [int(weight) for weight in weights]
     return [int(weight / top * FINE) for weight in weights]
 
