@@ -6,7 +6,7 @@ from collections.abc import Iterator, KeysView, ValuesView
 from contextvars import ContextVar
 from typing import Any
 
-CPU_SECONDS = 1.0
+CPU_SECONDS = 0.5
 LARGEST = 4 << 20
 TOTAL = 32 << 20
 DEEPEST = 100

@@ -66,10 +66,10 @@ def guard(told: dict[str, Any], tokens: Collection[str]) -> tuple[dict[str, Any]
         raise InputError(f"the messages or tools nest more than {DEEPEST} deep") from None
     texts = list(_texts(told))
     breakable = [token for token in tokens if len(token) > 1]
-    found = [token for token in breakable if any(token in text for text in texts)]
-    if not found:
+    together = "\0".join(texts)
+    if not any(token in together for token in breakable):
         return told, ""
-    mark = next((mark for mark in _MARKS if not any(mark in text for text in texts)), None)
+    mark = next((mark for mark in _MARKS if mark not in together), None)
     if mark is None:
         raise InputError("the messages hold all of Unicode's noncharacters U+FDD0 to U+FDEF")
     # A token may overlap another or itself, so all are tried, not only those found.

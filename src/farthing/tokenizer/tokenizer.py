@@ -83,10 +83,9 @@ class Tokenizer:
     def _encode(self, text: str, add_special: bool) -> list[int]:
         try:
             return self._inner.encode(text, add_special_tokens=add_special).ids
-        except UnicodeEncodeError as error:
+        except TypeError as error:  # what the library says of a str it cannot turn into UTF-8
             raise InputError(
-                f"the text holds half a surrogate pair at character {error.start}; send valid"
-                " Unicode"
+                "the text holds half of a surrogate pair; send valid Unicode"
             ) from error
 
     def decode(self, ids: Iterable[int], *, special: bool = False) -> str:
