@@ -6,7 +6,7 @@ Knows chunked transfer and server-sent events, and of JSON only what a load test
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -37,7 +37,7 @@ class ChunkUsage(msgspec.Struct):
 class Chunk(msgspec.Struct):
     choices: list[ChunkChoice] = []
     usage: ChunkUsage | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 class Outcome(msgspec.Struct):
@@ -126,7 +126,7 @@ class Stream(asyncio.Protocol):
         except msgspec.DecodeError as error:
             return self._end(f"a chunk that is not understood: {error}")
         if chunk.error is not None:
-            return self._end(bytes(chunk.error).decode(errors="replace")[:300])
+            return self._end(msgspec.json.encode(chunk.error).decode()[:300])
         if any(choice.spoke() for choice in chunk.choices):
             self.outcome.times.append(now)
         if chunk.usage is not None:
@@ -135,9 +135,10 @@ class Stream(asyncio.Protocol):
 
     def _finish(self) -> None:
         """The body's end: a stream has said [DONE] before it, an error has not."""
-        for event in bytes(self._events).split(b"\n\n"):
+        rest, self._events = bytes(self._events), bytearray()
+        for event in rest.split(b"\n\n"):
             self._read(event, perf_counter() - self._origin)
-        self._end(bytes(self._head or b"")[:40].decode() + " " + self._events[:300].decode())
+        self._end((bytes(self._head or b"")[:40] + b": " + rest[:300]).decode(errors="replace"))
 
     def _end(self, error: str | None) -> None:
         if self.outcome.ended:
