@@ -6,6 +6,8 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -33,6 +35,14 @@ void require(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(what);
 }
 
+// Beyond these sizes, sums of bytes could wrap; and positions are int32.
+constexpr size_t kMost = (size_t{1} << 31) - 1;
+
+size_t within(size_t value, size_t most, const char* what) {
+  require(value > 0 && value <= most, what);
+  return value;
+}
+
 const Kernels& kernels_named(const std::string& isa) {
   size_t count;
   const Compiled* all = compiled(&count);
@@ -50,14 +60,33 @@ const Kernels& kernels_named(const std::string& isa) {
 struct Model {
   Program program;
   std::vector<Row<uint8_t>> held;
+  size_t embeddable = kMost;  // tokens that every table has a row for
   Model(const std::string& isa, size_t threads, size_t max_tokens, size_t max_context)
-      : program(kernels_named(isa), threads, max_tokens, max_context) {}
+      : program(kernels_named(isa), within(threads, 1024, "threads must be 1 to 1024"),
+                within(max_tokens, kMost, "a step must have room for a token"),
+                within(max_context, kMost, "a context must have room for a token")) {}
 
   void building() const { require(!program.finished(), "the program is finished"); }
   // A slot wide enough for that many floats.
-  size_t floats(size_t slot, size_t width) const {
-    require(program.slot_at(slot).stride >= round_up(width, 16) * 4, "a slot is too narrow");
+  size_t floats(size_t slot, size_t width, size_t heads = 1) const {
+    building();
+    require(width <= kMost && heads <= kMost && width * heads <= kMost, "a value is too wide");
+    require(slot < program.slots(), "no such slot");
+    require(program.slot_at(slot).stride >= round_up(heads * width, 16) * 4,
+            "a slot is too narrow");
     return slot;
+  }
+  // A slot wide enough for what a weight's linear reads.
+  size_t quantized(size_t slot, const Weight& w) const {
+    building();
+    const size_t bytes = w.form == Form::kBf16 ? 2 * w.k() : w.k() + w.k() / kGroup * 20;
+    require(slot < program.slots(), "no such slot");
+    require(program.slot_at(slot).stride >= bytes, "the input of a linear is too narrow");
+    return slot;
+  }
+  const Weight& weight(size_t i) const {
+    require(i < program.weights(), "no such weight");
+    return program.weight_at(i);
   }
 };
 
@@ -81,6 +110,7 @@ size_t add_weight(Model& m, const std::string& form, size_t group, size_t rows, 
     require(f == Form::kBf16 || (halves ? group == 16 : group && group % kGroup == 0),
             "no kernel for this form with groups of this size");
     require(rows > 0 && columns > 0, "a weight is empty");
+    require(rows <= kMost && columns <= kMost && group <= kMost, "a weight is too large");
     const Weight w{f, rows, columns, group ? group : kGroup, data.data()};
     require(data.shape(0) == w.blocks() * w.block_bytes(), "a weight has the wrong size in bytes");
     require(reinterpret_cast<uintptr_t>(data.data()) % 64 == 0, "a weight must start on 64 bytes");
@@ -95,15 +125,16 @@ void add_linear(Model& m, size_t in, std::vector<size_t> weights, std::vector<si
                 std::vector<std::optional<size_t>> residuals) {
   m.building();
   Linear op{in, {}};
-  require(weights.size() == outs.size() && weights.size() == biases.size() && weights.size() == residuals.size(),
+  require(weights.size() == outs.size() && weights.size() == biases.size() &&
+              weights.size() == residuals.size(),
           "parts differ in number");
   for (size_t i = 0; i < weights.size(); ++i) {
-    const Weight& w = m.program.weight_at(weights[i]);
-    const size_t bytes = w.form == Form::kBf16 ? 2 * w.k() : w.k() + w.k() / kGroup * 20;
-    require(m.program.slot_at(in).stride >= bytes, "a linear's input is too narrow");
+    const Weight& w = m.weight(weights[i]);
+    m.quantized(in, w);
     if (biases[i]) require(biases[i]->shape(0) == w.rows, "a bias must have one entry a row");
     op.parts.push_back({weights[i], biases[i] ? vector_of(*biases[i]) : std::vector<float>{},
-                        residuals[i] ? m.floats(*residuals[i], w.rows) : kNone, m.floats(outs[i], w.rows)});
+                        residuals[i] ? m.floats(*residuals[i], w.rows) : kNone,
+                        m.floats(outs[i], w.rows)});
   }
   m.program.op(op);
 }
@@ -134,6 +165,8 @@ std::vector<Sampling> samplings(const RowArrays& a, size_t rows, size_t vocabula
   for (size_t i = 0; i < entries; ++i)
     require(a.ids.data()[i] >= 0 && static_cast<size_t>(a.ids.data()[i]) < vocabulary,
             "an adjusted token is not in the vocabulary");
+  for (size_t i = 0; i < entries; ++i)
+    require(a.bias.data()[i] < INFINITY, "a bias is no number, or infinite");
   std::vector<Sampling> out(rows);
   for (size_t r = 0; r < rows; ++r) {
     const int32_t from = a.first.data()[r], to = a.first.data()[r + 1];
@@ -141,6 +174,12 @@ std::vector<Sampling> samplings(const RowArrays& a, size_t rows, size_t vocabula
             "adjustments of a row are out of range");
     require(a.logprobs.data()[r] <= static_cast<int32_t>(top),
             "more logprobs than there is room for");
+    // A NaN fails every comparison.
+    require(a.temperature.data()[r] >= 0 && a.top_p.data()[r] >= 0 && a.min_p.data()[r] <= 1,
+            "temperature, top_p or min_p is out of range");
+    require(a.repetition.data()[r] > 0 && std::isfinite(a.repetition.data()[r]) &&
+                std::isfinite(a.presence.data()[r]) && std::isfinite(a.frequency.data()[r]),
+            "a penalty is out of range");
     const auto at = static_cast<size_t>(from);
     out[r] = {a.temperature.data()[r], a.top_p.data()[r],    a.min_p.data()[r],
               a.repetition.data()[r],  a.presence.data()[r], a.frequency.data()[r],
@@ -174,6 +213,7 @@ void check(const Program& p, const Step& s) {
   for (size_t i = 0; i < s.fresh_count; ++i)
     require(s.fresh[i] >= 0 && static_cast<size_t>(s.fresh[i]) < p.pages(),
             "a fresh page is not in the pool");
+  require(s.row_count <= p.max_tokens(), "more rows than a step has room for");
   for (size_t i = 0; i < s.row_count; ++i)
     require(s.rows[i] >= 0 && static_cast<size_t>(s.rows[i]) < s.token_count,
             "a row is not a token of the step");
@@ -207,9 +247,10 @@ Step step_of(const Model& m, const Inputs& in, size_t table_rows) {
   return s;
 }
 
-void check_vocabulary(const Step& s, size_t limit) {
+void check_vocabulary(const Model& m, const Step& s, size_t limit) {
+  const size_t end = std::min(limit, m.embeddable);
   for (size_t i = 0; i < s.token_count; ++i)
-    require(static_cast<size_t>(s.tokens[i]) < limit, "a token is not in the vocabulary");
+    require(static_cast<size_t>(s.tokens[i]) < end, "a token is not in the vocabulary");
 }
 
 }  // namespace
@@ -231,12 +272,15 @@ NB_MODULE(_native, module) {
       .def("slot",
            [](Model& m, size_t bytes, bool wanted, bool small, bool crossing) {
              m.building();
+             require(bytes <= 4 * kMost, "a slot is too wide");
              return m.program.slot({round_up(bytes, 64), wanted, small, crossing});
            })
       .def("weight", add_weight)
       .def("embed",
            [](Model& m, size_t table, size_t out) {
-             m.program.op(Embed{table, m.floats(out, m.program.weight_at(table).columns)});
+             const Weight& w = m.weight(table);
+             m.program.op(Embed{table, m.floats(out, w.columns)});
+             m.embeddable = std::min(m.embeddable, w.rows);
            })
       .def("angles",
            [](Model& m, Row<float> frequencies, float magnitude, size_t out) {
@@ -246,15 +290,17 @@ NB_MODULE(_native, module) {
       .def("norm",
            [](Model& m, size_t in, Row<float> weight, size_t heads, float eps, size_t out) {
              const size_t width = weight.shape(0);
-             m.program.op(Norm{m.floats(in, heads * width), vector_of(weight), heads, width, eps,
-                               m.floats(out, heads * width)});
+             m.program.op(Norm{m.floats(in, width, heads), vector_of(weight), heads, width, eps,
+                               m.floats(out, width, heads)});
            })
       .def("quantize",
            [](Model& m, size_t in, size_t width, bool bf16, size_t out) {
+             m.floats(in, width);
              const size_t k = round_up(width, kGroup);
-             require(m.program.slot_at(out).stride >= (bf16 ? 2 * k : k + k / kGroup * 20),
+             require(out < m.program.slots() && m.program.slot_at(out).stride >=
+                                                    (bf16 ? 2 * k : k + k / kGroup * 20),
                      "a slot is too narrow");
-             m.program.op(Quantize{m.floats(in, width), width, bf16, out});
+             m.program.op(Quantize{in, width, bf16, out});
            })
       .def("linear", add_linear)
       .def("rope",
@@ -262,18 +308,20 @@ NB_MODULE(_native, module) {
               bool interleaved, size_t out) {
              require(rotary <= width && rotary % 2 == 0,
                      "the rotary width must be even and fit a head");
-             m.program.op(Rope{m.floats(in, heads * width), m.floats(angles, rotary), heads, width,
-                               rotary, interleaved, m.floats(out, heads * width)});
+             m.program.op(Rope{m.floats(in, width, heads), m.floats(angles, rotary), heads, width,
+                               rotary, interleaved, m.floats(out, width, heads)});
            })
       .def("attend",
            [](Model& m, size_t q, size_t k, size_t v, size_t layer, size_t heads, size_t kv_heads,
               size_t width, float scale, size_t window, size_t out) {
-             require(kv_heads && heads % kv_heads == 0, "heads must be a multiple of kv heads");
+             require(kv_heads && heads && heads % kv_heads == 0,
+                     "heads must be a multiple of kv heads");
+             require(window <= kMost, "a window is too long");
              require(width && width % 8 == 0 && width <= 512,
                      "a head's width must be a multiple of 8 and at most 512");
-             m.program.op(Attend{m.floats(q, heads * width), m.floats(k, kv_heads * width),
-                                 m.floats(v, kv_heads * width), layer, heads, kv_heads, width,
-                                 scale, window, m.floats(out, heads * width)});
+             m.program.op(Attend{m.floats(q, width, heads), m.floats(k, width, kv_heads),
+                                 m.floats(v, width, kv_heads), layer, heads, kv_heads, width, scale,
+                                 window, m.floats(out, width, heads)});
            })
       .def("silu_mul",
            [](Model& m, size_t gate, size_t up, size_t width, size_t out) {
@@ -290,11 +338,7 @@ NB_MODULE(_native, module) {
            })
       .def("logits",
            [](Model& m, size_t in, size_t weight) {
-             const Weight& w = m.program.weight_at(weight);
-             require(m.program.slot_at(in).stride >=
-                         (w.form == Form::kBf16 ? 2 * w.k() : w.k() + w.k() / kGroup * 20),
-                     "the logits' input is too narrow");
-             m.program.op(Logits{in, weight});
+             m.program.op(Logits{m.quantized(in, m.weight(weight)), weight});
            })
       .def("finish",
            [](Model& m, size_t cache_bytes) {
@@ -317,7 +361,7 @@ NB_MODULE(_native, module) {
               OutTable<int32_t> top_ids, OutTable<float> top_logprobs) {
              Step s =
                  step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
-             check_vocabulary(s, limit);
+             check_vocabulary(m, s, limit);
              require(out_ids.shape(0) == s.row_count && out_logprobs.shape(0) == s.row_count &&
                          top_ids.shape(0) == s.row_count && top_logprobs.shape(0) == s.row_count &&
                          top_ids.shape(1) == top_logprobs.shape(1),
@@ -348,7 +392,7 @@ NB_MODULE(_native, module) {
               OutTable<float> logits) {
              Step s =
                  step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
-             check_vocabulary(s, limit);
+             check_vocabulary(m, s, limit);
              require(logits.shape(0) == s.row_count && logits.shape(1) == m.program.vocabulary(),
                      "logits must be rows by vocabulary");
              s.logits = logits.data();

@@ -157,7 +157,7 @@ void Program::lay_out_pieces() {
   if (!kv_heads_) return;
   const size_t spans = (max_context_ + kSpan - 1) / kSpan;
   const size_t whole = max_tokens_;  // no piece has less than one token
-  const size_t divided = 8 * threads();
+  const size_t divided = 8 * threads() / kv_heads_ + 1;
   max_pieces_ = whole + divided * spans;
   partial_floats_ = kAlone * heads_per_kv_ * attend_state(head_width_);
   // Mapped, not touched: a deep context alone uses it.

@@ -138,6 +138,7 @@ class Program {
   size_t max_context() const { return max_context_; }
   size_t pages() const { return pages_; }
   size_t slots() const { return slots_.size(); }
+  size_t weights() const { return weights_.size(); }
   bool finished() const { return finished_; }
   // Rows of a slot as the last step left them: for tests and for taps. A slot that another value
   // has taken since holds that one's.

@@ -36,6 +36,9 @@ double logarithm(double x) {
 // No noise is larger: u is at most 1 - 2^-25.
 constexpr float kMostNoise = 17.4f;
 
+// Colder than this is greedy: scores would lose their noise to rounding, or overflow.
+constexpr float kColdest = 1e-5f;
+
 bool likelier(const Candidate& a, const Candidate& b) {
   return a.first != b.first ? a.first > b.first : a.second < b.second;
 }
@@ -126,10 +129,14 @@ int32_t draw(const Row& row, const Sampling& s) {
   if (!ranked && s.top_p >= 1.f) {
     // Only tokens that noise can lift above the likeliest one's score.
     row.collect(row.top);
+    if (c.empty()) return 0;
     const float best =
         row.top / s.temperature + gumbel(s.seed, s.choice, s.position, c.front().second);
-    row.collect(std::min(row.top, (best - kMostNoise) * s.temperature));
+    // Scores are rounded, so the floor lies a little lower.
+    const float floor = (best - kMostNoise) * s.temperature - std::abs(row.top) * 1e-6f;
+    row.collect(std::min(row.top, floor));
   }
+  if (c.empty()) return 0;  // logits that are all NaN: some token, and no harm
   float best = -INFINITY;
   int32_t chosen = c.front().second;
   for (const auto& [logit, id] : c) {
@@ -158,7 +165,7 @@ Choice sample(const Kernels& kernels, const Sampling& s, float* logits, size_t v
   adjust(s, logits);
   const Row row{kernels, logits, vocabulary, kernels.largest(logits, vocabulary), scratch};
   Choice choice{0, 0.f};
-  if (s.temperature > 0.f)
+  if (s.temperature >= kColdest)
     choice.id = draw(row, s);
   else
     kernels.at_or_above(logits, vocabulary, row.top, &choice.id, 1);

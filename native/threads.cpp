@@ -48,11 +48,19 @@ void Barrier::meet() {
 }
 
 Team::Team(size_t threads) : barrier_(threads) {
-  for (size_t thread = 1; thread < threads; ++thread)
-    workers_.emplace_back([this, thread] { serve(thread); });
+  workers_.reserve(threads);
+  try {
+    for (size_t thread = 1; thread < threads; ++thread)
+      workers_.emplace_back([this, thread] { serve(thread); });
+  } catch (...) {  // the system has no more threads
+    stop();
+    throw;
+  }
 }
 
-Team::~Team() {
+Team::~Team() { stop(); }
+
+void Team::stop() {
   stopping_ = true;
   calls_.fetch_add(1, std::memory_order_release);
   calls_.notify_all();

@@ -37,6 +37,7 @@ class Team {
 
  private:
   void serve(size_t thread);
+  void stop();
 
   Barrier barrier_;
   const std::function<void(size_t)>* work_ = nullptr;

@@ -27,28 +27,36 @@ INLINE void store_up_to(float* y, size_t at, size_t width, F v) {
 }
 
 // scale = largest / 127, codes = x * (127 / largest) to the nearest, so never -128.
+INLINE void quantize_group(F a, F b, int8_t* codes, float* scale) {
+  const float top = largest(max(magnitude(a), magnitude(b)));
+  const F inverse = set(top >= 0x1p-120f ? 127.f / top : 0.f);  // finite
+  const F low_end = set(-127.f), high_end = set(127.f);
+  store_bytes(codes, to_int(nearest(min(max(mul(a, inverse), low_end), high_end))));
+  store_bytes(codes + 16, to_int(nearest(min(max(mul(b, inverse), low_end), high_end))));
+  *scale = top * (1.f / 127.f);
+}
+
 static void quantize_q8(const float* x, size_t width, uint8_t* out) {
   const size_t k = round_up(width, kGroup), groups = k / kGroup;
   int8_t* codes = reinterpret_cast<int8_t*>(out);
-  float* scale = reinterpret_cast<float*>(out + k);
-  int32_t* negated = reinterpret_cast<int32_t*>(scale + 2 * groups);
+  float *scale = reinterpret_cast<float*>(out + k), *scaled_sum = scale + groups;
+  int32_t* negated = reinterpret_cast<int32_t*>(scaled_sum + groups);
   for (size_t g = 0; g < groups; ++g) {
     const size_t at = g * kGroup;
-    const F a = load_up_to(x, at, width);
     const F b = at + 16 < width ? load_up_to(x, at + 16, width) : zero();
-    const float top = largest(max(magnitude(a), magnitude(b)));
-    const float inverse = top >= 0x1p-120f ? 127.f / top : 0.f;  // finite
-    const F low_end = set(-127.f), high_end = set(127.f);
-    const I qa = to_int(nearest(min(max(mul(a, set(inverse)), low_end), high_end)));
-    const I qb = to_int(nearest(min(max(mul(b, set(inverse)), low_end), high_end)));
-    store_bytes(codes + at, qa);
-    store_bytes(codes + at + 16, qb);
-    const int32_t first = isum(qa), second = isum(qb);
-    scale[g] = top * (1.f / 127.f);
-    scale[groups + g] = scale[g] * static_cast<float>(first + second);
-    negated[g] = -(first + second);
-    negated[groups + 2 * g] = -first;
-    negated[groups + 2 * g + 1] = -second;
+    quantize_group(load_up_to(x, at, width), b, codes + at, scale + g);
+  }
+  // 64 codes at once; behind the last half come scales, whose sums are left out.
+  for (size_t g = 0; g < groups; g += 2) {
+    int32_t sums[4];
+    sums_of_16(codes + g * kGroup, sums);
+    for (size_t i = 0; i < 2 && g + i < groups; ++i) {
+      const int32_t first = sums[2 * i], second = sums[2 * i + 1];
+      scaled_sum[g + i] = scale[g + i] * static_cast<float>(first + second);
+      negated[g + i] = -(first + second);
+      negated[groups + 2 * (g + i)] = -first;
+      negated[groups + 2 * (g + i) + 1] = -second;
+    }
   }
 }
 

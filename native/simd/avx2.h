@@ -104,12 +104,6 @@ INLINE I shift_left(I v) {
   return {_mm256_slli_epi32(v.a, N), _mm256_slli_epi32(v.b, N)};
 }
 INLINE F to_float(I v) { return {_mm256_cvtepi32_ps(v.a), _mm256_cvtepi32_ps(v.b)}; }
-INLINE int32_t isum(I v) {
-  const __m256i s = _mm256_add_epi32(v.a, v.b);
-  __m128i q = _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
-  q = _mm_add_epi32(q, _mm_shuffle_epi32(q, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(q, _mm_shuffle_epi32(q, 0xb1)));
-}
 INLINE I to_int(F v) { return {_mm256_cvtps_epi32(v.a), _mm256_cvtps_epi32(v.b)}; }
 INLINE __m128i narrow16(__m256i v) {
   return _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
@@ -157,6 +151,19 @@ INLINE I dot_full(I acc, Bytes w, Quad x) {
   return {dot_full_half(acc.a, w.a, x), dot_full_half(acc.b, w.b, x)};
 }
 #endif
+
+INLINE __m256i fours(const int8_t* codes) {
+  const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), v), _mm256_set1_epi16(1));
+}
+INLINE void sums_of_16(const int8_t* codes, int32_t* sums) {
+  // In each half of 128 bits: sums of the first 16 codes twice, then of the second 16 twice.
+  __m256i t = _mm256_hadd_epi32(fours(codes), fours(codes + 32));
+  t = _mm256_hadd_epi32(t, t);
+  alignas(32) int32_t lanes[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), t);
+  sums[0] = lanes[0], sums[1] = lanes[4], sums[2] = lanes[1], sums[3] = lanes[5];
+}
 
 INLINE Pairs load_pairs(const uint16_t* p) {
   return load_bytes(reinterpret_cast<const uint8_t*>(p));

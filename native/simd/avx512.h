@@ -57,7 +57,6 @@ INLINE I shift_left(I v) {
   return _mm512_slli_epi32(v, N);
 }
 INLINE F to_float(I v) { return _mm512_cvtepi32_ps(v); }
-INLINE int32_t isum(I v) { return _mm512_reduce_add_epi32(v); }
 INLINE I to_int(F v) { return _mm512_cvtps_epi32(v); }
 INLINE void store_bytes(int8_t* p, I v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
@@ -75,6 +74,15 @@ INLINE Quad quad(const int8_t* p) {
 }
 INLINE I dot_low(I acc, Bytes codes, Quad x) { return _mm512_dpbusd_epi32(acc, codes, x); }
 INLINE I dot_full(I acc, Bytes codes, Quad x) { return _mm512_dpbusd_epi32(acc, codes, x); }
+
+INLINE void sums_of_16(const int8_t* codes, int32_t* sums) {
+  __m512i t = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1),
+                                  _mm512_loadu_si512(codes));
+  t = _mm512_add_epi32(t, _mm512_shuffle_epi32(t, _MM_PERM_CDAB));
+  t = _mm512_add_epi32(t, _mm512_shuffle_epi32(t, _MM_PERM_BADC));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(sums),
+                   _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, t)));
+}
 
 INLINE Pairs load_pairs(const uint16_t* p) { return _mm512_load_si512(p); }
 INLINE Pairs pair(uint32_t v) { return _mm512_set1_epi32(static_cast<int32_t>(v)); }

@@ -159,11 +159,6 @@ INLINE F to_float(I a) {
   LANES r.v[i] = static_cast<float>(a.v[i]);
   return r;
 }
-INLINE int32_t isum(I a) {
-  int32_t total = 0;
-  LANES total += a.v[i];
-  return total;
-}
 INLINE I to_int(F a) {  // of whole numbers
   I r;
   LANES r.v[i] = static_cast<int32_t>(a.v[i]);
@@ -192,6 +187,14 @@ INLINE I dot_full(I acc, Bytes w, Quad x) {
   return acc;
 }
 INLINE I dot_low(I acc, Bytes w, Quad x) { return dot_full(acc, w, x); }
+
+// Of 64 codes, the sums of each 16.
+INLINE void sums_of_16(const int8_t* codes, int32_t* sums) {
+  for (int i = 0; i < 4; ++i) {
+    sums[i] = 0;
+    for (int j = 0; j < 16; ++j) sums[i] += codes[16 * i + j];
+  }
+}
 
 INLINE Pairs load_pairs(const uint16_t* p) {
   Pairs r;
