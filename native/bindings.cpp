@@ -297,8 +297,8 @@ NB_MODULE(_native, module) {
            [](Model& m, size_t in, size_t width, bool bf16, size_t out) {
              m.floats(in, width);
              const size_t k = round_up(width, kGroup);
-             require(out < m.program.slots() && m.program.slot_at(out).stride >=
-                                                    (bf16 ? 2 * k : k + k / kGroup * 20),
+             require(out < m.program.slots() &&
+                         m.program.slot_at(out).stride >= (bf16 ? 2 * k : k + k / kGroup * 20),
                      "a slot is too narrow");
              m.program.op(Quantize{in, width, bf16, out});
            })

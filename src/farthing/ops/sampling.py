@@ -15,6 +15,8 @@ Kept = NDArray[np.bool_]
 
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = (1 << 64) - 1
+COLDEST = np.float32(1e-5)
+"""Colder than this is greedy: scores would lose their noise to rounding, or overflow."""
 
 
 class Rows(Protocol):
@@ -86,9 +88,9 @@ def adjust(row: Logits, rows: Rows, r: int) -> Logits:
 
 
 def choose(adjusted: Logits, rows: Rows, r: int) -> int:
-    """The id drawn from adjusted logits [V]; the likeliest when the temperature is 0."""
+    """The id drawn from adjusted logits [V]; the likeliest when the temperature is 0 or close."""
     temperature = rows.temperature[r]
-    if temperature == 0:
+    if temperature < COLDEST:
         return int(adjusted.argmax())
     seen = kept(adjusted, temperature, rows.top_k[r], rows.top_p[r], rows.min_p[r])
     noisy = adjusted / temperature + noise(
