@@ -7,7 +7,7 @@ import pytest
 import checkpoints as toy
 from farthing import formats, models
 from farthing.errors import FormatError
-from farthing.formats.gguf_config import llama3_factors
+from farthing.formats.gguf_rope import llama3_factors
 from farthing.weight import Matrix
 
 
@@ -168,14 +168,18 @@ def test_llama3_scaling_is_known_by_its_divisors(factor, tmp_path):
     assert formats.open(path).config["rope_scaling"] == llama3(factor)
 
 
-def test_llama3_divisors_are_transformers(tmp_path):
+def test_llama3_divisors_are_transformers():
     """Our formula against the frequencies that transformers computes."""
     from transformers import LlamaConfig
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
     scaling = llama3(8.0) | {"rope_theta": 500000.0}
     config = LlamaConfig(
-        hidden_size=256, num_attention_heads=2, head_dim=128, rope_parameters=scaling
+        hidden_size=256,
+        num_attention_heads=2,
+        head_dim=128,
+        max_position_embeddings=131072,
+        rope_parameters=scaling,
     )
     scaled, _ = ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
     plain = 500000.0 ** -(np.arange(64) / 64)

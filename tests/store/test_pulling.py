@@ -1,7 +1,6 @@
 """A model appears whole or not at all: two pulls at once, a pull killed, a disk that fills."""
 
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -17,14 +16,14 @@ from farthing.errors import FormatError, InputError, NotFound
 from farthing.store import pulling
 
 PULL = """
-import sys, time
+import sys
 from farthing import store
 from farthing.errors import FarthingError
 
 def tell(doing, done, total):
     print(doing, flush=True)
-    if doing == sys.argv[2]:
-        time.sleep(float(sys.argv[3]))
+    if doing == sys.argv[2] and done < total:
+        sys.stdin.readline()
 
 try:
     print("fetched", store.pull(sys.argv[1], progress=tell).fetched)
@@ -33,18 +32,47 @@ except FarthingError as error:
 """
 
 
-def pull_elsewhere(path: Path, stop_at: str = "", seconds: float = 0, **options):
-    """Pull in another process, which pauses whenever it reports `stop_at`."""
-    command = [sys.executable, "-c", PULL, str(path), stop_at, str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+class Elsewhere:
+    """A pull in another process, which stops when it first reports `stop_at`."""
+
+    def __init__(self, path: Path, stop_at: str = "", **options) -> None:
+        command = [sys.executable, "-c", PULL, str(path), stop_at]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, **options)
+
+    def says(self, line: str) -> None:
+        """Wait until it prints this line."""
+        assert line in (said.strip() for said in self.process.stdout)
+
+    def last(self) -> str:
+        """Let it go on to its end; the last line it prints."""
+        self.process.stdin.close()
+        said = [line.strip() for line in self.process.stdout]
+        self.process.wait(60)
+        return said[-1] if said else ""
+
+    def send(self, signal: int) -> None:
+        self.process.send_signal(signal)
+        self.process.wait(60)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(60)
+        self.process.stdin.close()
+        self.process.stdout.close()
 
 
-def wait_for(process: subprocess.Popen, line: str) -> None:
-    assert process.stdout is not None
-    for said in process.stdout:
-        if said.strip() == line:
-            return
-    raise AssertionError(f"ended before {line!r}")
+@pytest.fixture
+def elsewhere():
+    made: list[Elsewhere] = []
+
+    def start(*words, **options) -> Elsewhere:
+        made.append(Elsewhere(*words, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
 
 
 def left(home: Path) -> list[str]:
@@ -104,36 +132,43 @@ def test_a_vocabulary_we_cannot_build_is_taken_from_beside(tmp_path, home):
     assert json.loads((folder / "tokenizer.json").read_text()) == {"model": {}}
 
 
-def test_two_pulls_at_once_make_one_model(tmp_path, home):
+def test_two_pulls_at_once_make_one_model(tmp_path, home, elsewhere):
     path = toy.toy_gguf(tmp_path / "toy.gguf")
-    first = pull_elsewhere(path, "packing", 0.05)
-    wait_for(first, "packing")
-    second = pull_elsewhere(path)
-    wait_for(second, "waiting: another process works on toy")
-    said = [process.communicate(timeout=60)[0].splitlines()[-1] for process in (first, second)]
-    assert said == ["fetched True", "fetched False"]
+    first = elsewhere(path, "packing")
+    first.says("packing")
+    second = elsewhere(path)
+    second.says("waiting: another process works on toy")
+    assert (first.last(), second.last()) == ("fetched True", "fetched False")
     assert left(home) == ["toy"]
 
 
-def test_a_killed_pull_leaves_no_model_and_no_lock(tmp_path, home):
+def test_a_killed_pull_leaves_no_model_and_no_lock(tmp_path, home, elsewhere):
     path = toy.toy_gguf(tmp_path / "toy.gguf")
-    process = pull_elsewhere(path, "packing", 60)
-    wait_for(process, "packing")
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process = elsewhere(path, "packing")
+    process.says("packing")
+    process.send(signal.SIGKILL)
     assert store.models() == []
     assert store.pull(str(path)).fetched
     assert left(home) == ["toy"]
 
 
-def test_an_interrupted_pull_cleans_up(tmp_path, home):
-    process = pull_elsewhere(
-        toy.toy_gguf(tmp_path / "toy.gguf"), "packing", 60, stderr=subprocess.DEVNULL
-    )
-    wait_for(process, "packing")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert [name for name in left(home) if "download" not in name] == []
+def test_an_interrupted_pull_cleans_up(tmp_path, home, elsewhere):
+    path = toy.toy_gguf(tmp_path / "toy.gguf")
+    process = elsewhere(path, "packing", stderr=subprocess.DEVNULL)
+    process.says("packing")
+    process.send(signal.SIGINT)
+    assert left(home) == []
+
+
+def test_waiting_ends_when_the_other_dies(tmp_path, home, elsewhere):
+    """The lock is the system's: a process that was killed holds nothing."""
+    path = toy.toy_gguf(tmp_path / "toy.gguf")
+    holder = elsewhere(path, "packing")
+    holder.says("packing")
+    waiter = elsewhere(path)
+    waiter.says("waiting: another process works on toy")
+    holder.send(signal.SIGKILL)
+    assert waiter.last() == "fetched True"
 
 
 def small_files() -> None:
@@ -141,14 +176,14 @@ def small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
 
-def test_a_disk_that_fills_while_packing_leaves_nothing(tmp_path, home):
+def test_a_disk_that_fills_while_packing_leaves_nothing(tmp_path, home, elsewhere):
     path, rows = tmp_path / "toy.gguf", 1 << 15
     tensors = toy.toy_tensors() | {
         "token_embd.weight": ((rows, 32), "F16", np.ones((rows, 32), "<f2").tobytes())
     }
     path.write_bytes(toy.gguf_bytes(toy.toy_settings() + toy.vocabulary(), tensors))
-    said, _ = pull_elsewhere(path, preexec_fn=small_files).communicate(timeout=60)
-    assert said.splitlines()[-1].startswith("DiskFull")
+    said = elsewhere(path, preexec_fn=small_files).last()
+    assert said.startswith("DiskFull")
     assert "nothing was kept" in said
     assert left(home) == []
 
@@ -191,15 +226,3 @@ def test_a_name_that_cant_be_a_folder_is_refused(name, tmp_path, home):
         with pytest.raises(InputError, match="can't be a model's name"):
             store.pull(str(path), name=name)
     assert left(home) == []
-
-
-def test_waiting_ends_when_the_other_dies(tmp_path, home):
-    """The lock is the system's: a process that was killed holds nothing."""
-    path = toy.toy_gguf(tmp_path / "toy.gguf")
-    holder = pull_elsewhere(path, "packing", 60)
-    wait_for(holder, "packing")
-    waiter = pull_elsewhere(path)
-    wait_for(waiter, "waiting: another process works on toy")
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.communicate(timeout=60)
-    assert waiter.communicate(timeout=60)[0].splitlines()[-1] == "fetched True"

@@ -12,10 +12,10 @@ from farthing.formats.gguf_config import (
     PERMUTED,
     config_from_gguf,
     generation_from_gguf,
-    llama3_from_factors,
     name_from_gguf,
 )
 from farthing.formats.gguf_file import File
+from farthing.formats.gguf_rope import llama3_from_factors
 from farthing.formats.hf import tokenizer_files
 from farthing.formats.types import ALL, Layout, Vector
 from farthing.weight import Matrix

@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,40 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.errors import FormatError, NotFound
-from farthing.formats.types import Layout, Shape, Tensors, Vector, json_object
+from farthing.formats.packed_header import LAYOUT, MAGIC, check_place, read_header, size_of, up
+from farthing.formats.packed_header import Header as Header
+from farthing.formats.packed_header import Place as Place
+from farthing.formats.packed_header import Source as Source
+from farthing.formats.types import Shape, Tensors, Vector, json_object
 from farthing.weight import ROWS, Form, Matrix, pack, unpack
 
-MAGIC = b"farthing"
-LAYOUT = 1
-"""Raised when packed bytes change their meaning; older files are packed again."""
-ALIGNMENT = 4096
 WEIGHTS = "weights.farthing"
-MOST_HEADER = 1 << 28
 PIECE = 1 << 23
 """Weights packed at once."""
-
-
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the numbers came from: `sha256` is of the file, or of the files' hashes in order."""
-
-    file: str
-    sha256: str
-    kind: str
-
-
-class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One tensor: `offset` counts from the first 4 KiB boundary after the header."""
-
-    shape: list[int]
-    form: Form | None
-    offset: int
-    bytes: int
-
-
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    layout: int
-    source: Source
-    tensors: dict[str, Place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +63,14 @@ def header_of(tensors: Tensors, source: Source) -> Header:
     places, at = {}, 0
     for name in tensors.names():
         layout = tensors.layout(name)
-        size = _size(layout)
+        size = size_of(layout)
         places[name] = Place(list(layout.shape), layout.form, at, size)
-        at = _up(at + size)
+        at = up(at + size)
     return Header(LAYOUT, source, places)
 
 
 def data_bytes(header: Header) -> int:
-    return max((_up(place.offset + place.bytes) for place in header.tensors.values()), default=0)
+    return max((up(place.offset + place.bytes) for place in header.tensors.values()), default=0)
 
 
 def write(
@@ -122,7 +97,7 @@ def write(
     with (folder / WEIGHTS).open("wb") as out:
         head = msgspec.json.encode(header)
         out.write(MAGIC + len(head).to_bytes(8, "little") + head)
-        start = _up(out.tell())
+        start = up(out.tell())
         for name, place in header.tensors.items():
             out.seek(start + place.offset)
             for piece in _pieces(tensors, name, place):
@@ -145,7 +120,7 @@ def open(folder: Path) -> Packed:
     if size < 16:
         raise FormatError(f"{path}: {size} bytes, too short; pull the model again")
     data: NDArray[np.uint8] = np.asarray(np.memmap(path, np.uint8, "r"))
-    header, start = _header(path, data)
+    header, start = read_header(path, data)
     return Packed(
         folder=folder,
         config=read_json(folder / "config.json"),
@@ -161,68 +136,15 @@ def read_json(path: Path) -> dict[str, Any]:
         raise FormatError(f"{path}: is missing; pull the model again") from error
 
 
-def _header(path: Path, data: NDArray[np.uint8]) -> tuple[Header, int]:
-    """The header and where the tensors begin."""
-    if data[:8].tobytes() != MAGIC:
-        raise FormatError(f"{path}: begins with {data[:8].tobytes()!r}, not {MAGIC!r}")
-    length = int.from_bytes(data[8:16].tobytes(), "little")
-    if length > min(MOST_HEADER, data.size - 16):
-        raise FormatError(f"{path}: at byte 8: a header of {length} bytes in {data.size}")
-    raw = data.data[16 : 16 + length]
-    try:
-        version = msgspec.json.decode(raw, type=_Version).layout
-        if version != LAYOUT:
-            raise FormatError(
-                f"{path}: layout {version}, and this program reads {LAYOUT}; pull the model again"
-            )
-        return msgspec.json.decode(raw, type=Header), _up(16 + length)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise FormatError(f"{path}: header: {error}; pull the model again") from error
-
-
-class _Version(msgspec.Struct):
-    layout: int
-
-
 def _tensors(path: Path, data: NDArray[np.uint8], header: Header) -> dict[str, PackedTensor]:
     found, end = {}, 0
     for name, place in sorted(header.tensors.items(), key=lambda item: item[1].offset):
-        _check(f"{path}: tensor {name[:80]!r}", place, end, data.size)
+        check_place(f"{path}: tensor {name[:80]!r}", place, end, data.size)
         end = place.offset + place.bytes
         found[name] = PackedTensor(name, tuple(place.shape), place.form, data[place.offset : end])
-    if _up(end) != data.size:
-        raise FormatError(f"{path}: {data.size} bytes of tensors, {_up(end)} expected; cut short?")
+    if up(end) != data.size:
+        raise FormatError(f"{path}: {data.size} bytes of tensors, {up(end)} expected; cut short?")
     return found
-
-
-def _check(what: str, place: Place, end: int, size: int) -> None:
-    if len(place.shape) != (1 if place.form is None else 2) or min(place.shape) < 1:
-        raise FormatError(f"{what}: shape {place.shape} with form {place.form}")
-    if place.form is not None:
-        _check_form(what, place.form)
-    expected = _size(Layout(tuple(place.shape), place.form))
-    if place.bytes != expected:
-        raise FormatError(f"{what}: {place.bytes} bytes, and its shape takes {expected}")
-    if place.offset % ALIGNMENT or place.offset < end or place.offset + place.bytes > size:
-        raise FormatError(
-            f"{what}: bytes {place.offset} to {place.offset + place.bytes}; expected from {end} on,"
-            f" on a multiple of {ALIGNMENT}, within {size}"
-        )
-
-
-def _check_form(what: str, form: Form) -> None:
-    if form.bits == 16:
-        good = (form.group, form.scale, form.offset) == (0, "none", "none")
-    else:
-        good = form.group > 0 and form.scale != "none"
-    if not good:
-        raise FormatError(f"{what}: {form} is no form we know")
-
-
-def _size(layout: Layout) -> int:
-    if layout.form is None:
-        return 4 * prod(layout.shape)
-    return layout.form.bytes(layout.shape[0], layout.shape[1])
 
 
 def _pieces(tensors: Tensors, name: str, place: Place) -> Iterator[NDArray[np.uint8]]:
@@ -265,7 +187,3 @@ def _check_finite(name: str, tensor: Matrix | Vector) -> None:
         good = all(bool(np.isfinite(x).all()) for x in scales if x is not None)
     if not good:
         raise FormatError(f"tensor {name[:80]!r} holds NaN or infinity; the file is damaged")
-
-
-def _up(value: int) -> int:
-    return -(-value // ALIGNMENT) * ALIGNMENT

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -165,6 +165,10 @@ def _downloads(name: str) -> Iterator[Path]:
         yield folder
     except (DiskFull, FormatError, OSError):
         shutil.rmtree(folder)
+        raise
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()  # unless something has arrived
         raise
     shutil.rmtree(folder)
 
