@@ -12,7 +12,8 @@ REVISION = "c0ffee" + "0" * 34
 
 
 class Hub(ThreadingHTTPServer):
-    """`files` by repository and name; `asked` lists what was fetched; `gated` answers 403."""
+    """`files` by repository and name; `asked` lists what was fetched; `gated` answers 403;
+    `hashless` states no hashes of weights."""
 
     daemon_threads = True
 
@@ -20,6 +21,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.files: dict[str, dict[str, bytes]] = {}
         self.gated: set[str] = set()
+        self.hashless = False
         self.asked: list[str] = []
         self.cuts: dict[str, list[int]] = {}
         """File -> for each of the next answers, the byte of the file where it breaks off."""
@@ -64,10 +66,9 @@ class Answers(BaseHTTPRequestHandler):
     def held(self, repository: str) -> dict[str, bytes]:
         return self.server.files[repository]
 
-    @staticmethod
-    def sibling(name: str, raw: bytes) -> dict[str, object]:
+    def sibling(self, name: str, raw: bytes) -> dict[str, object]:
         made: dict[str, object] = {"rfilename": name, "size": len(raw), "blobId": "0" * 40}
-        if name.endswith((".gguf", ".safetensors")):
+        if name.endswith((".gguf", ".safetensors")) and not self.server.hashless:
             digest = hashlib.sha256(raw).hexdigest()
             made["lfs"] = {"sha256": digest, "size": len(raw), "pointerSize": 130}
         return made

@@ -100,6 +100,8 @@ def test_only_llama_has_its_q_and_k_rows_put_back(architecture, tmp_path):
             expected[f"model.layers.0.{toy.HF_NAMES[name]}.{part}"] = values
     found = formats.open(write(tmp_path, architecture=architecture, tensors=tensors))
     assert found.config["attention_bias"] is True
+    if architecture == "qwen2":
+        models.load(found.config, {name: found.layout(name) for name in found.names()})
     for name, values in expected.items():
         np.testing.assert_array_equal(numbers(found.tensor(name)), values)
 
@@ -224,6 +226,11 @@ def test_an_unknown_tensor_is_named(tmp_path):
     tensors = toy.toy_tensors() | f32("blk.0.ssm_a.weight", np.ones(4))
     with pytest.raises(FormatError, match="ssm_a"):
         formats.open(write(tmp_path, tensors=tensors))
+
+
+def test_a_table_that_divides_by_one_scales_nothing(tmp_path):
+    tensors = toy.toy_tensors() | f32("rope_freqs.weight", np.ones(8))
+    assert "rope_scaling" not in formats.open(write(tmp_path, tensors=tensors)).config
 
 
 def test_other_frequency_tables_are_refused(tmp_path):

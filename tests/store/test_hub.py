@@ -89,6 +89,12 @@ def impatient(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
+def test_weights_the_hub_states_no_hash_of_are_known_by_their_revision(hub, folder, home):
+    hub.hashless = True
+    assert store.pull("Org/Toy-1B").fetched
+    assert not store.pull("Org/Toy-1B").fetched
+
+
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(hub, ggufs, home, impatient):
     hub.cuts["Toy-Q8.gguf"] = [3000]
     assert store.pull("Org/Toy-GGUF:Toy-Q8.gguf").fetched

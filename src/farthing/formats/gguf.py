@@ -85,7 +85,8 @@ class Gguf:
         )
         if FREQUENCIES in self._file.entries:
             factors = self._file.entries[FREQUENCIES].block.vector(self._file.raw(FREQUENCIES))
-            config["rope_scaling"] = llama3_from_factors(str(self.path), factors, config)
+            if not np.all(factors == 1):
+                config["rope_scaling"] = llama3_from_factors(str(self.path), factors, config)
         return config
 
     def _row_order(self, name: str, rows: int) -> NDArray[np.intp] | None:

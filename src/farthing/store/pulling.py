@@ -148,7 +148,7 @@ def _same(model: Model, source: Fetch, progress: Progress) -> Pulled:
         files = formats.open(source.path).files
         digest = _hash(files, progress)
     assert model.source is not None
-    if model.source.sha256 == digest:
+    if digest == model.source.sha256 or (digest is None and source.label == model.source.file):
         return Pulled(model, fetched=False)
     raise InputError(
         f"there is another model {model.name!r} already, from {model.source.file};"
