@@ -96,8 +96,8 @@ def _pip(requirement: str, target: Path, scratch: Path) -> None:
     )
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip()
+        free = megabytes(shutil.disk_usage(target).free)
         raise FarthingError(
-            f"pip could not download {requirement}; pip says:\n{said[-2000:]}\n"
-            f"Check the network, the disk ({megabytes(shutil.disk_usage(target).free)} free) and pip's"
-            f" settings (`{sys.executable} -m pip config list`)"
+            f"pip could not download {requirement}; pip says:\n{said[-2000:]}\nCheck the network,"
+            f" the disk ({free} free) and pip's settings (`{sys.executable} -m pip config list`)"
         )
