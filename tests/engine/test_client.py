@@ -14,7 +14,7 @@ from toy_runner import Doomed
 
 from farthing.config import EngineConfig
 from farthing.engine.client import EngineClient
-from farthing.errors import ContextTooLong, EngineDied, FormatError, InputError
+from farthing.errors import Busy, ContextTooLong, EngineDied, FormatError, InputError
 
 HERE = Path(__file__).parent
 CONFIG = EngineConfig(max_step_tokens=128, max_sequences=8)
@@ -27,8 +27,8 @@ def toy_can_be_imported(monkeypatch):
 
 
 @contextlib.asynccontextmanager
-async def client(factory="toy_runner:make", config=CONFIG):
-    client = await EngineClient.start(Path("model"), config, factory=factory)
+async def client(factory="toy_runner:make", folder=Path("model")):
+    client = await EngineClient.start(folder, CONFIG, factory=factory)
     try:
         yield client
     finally:
@@ -212,13 +212,45 @@ def test_an_engine_that_waits_uses_no_cpu():
     asyncio.run(go())
 
 
-def test_what_loading_meets_is_raised_here():
+def test_what_loading_meets_is_raised_here(tmp_path):
+    (tmp_path / "damaged").touch()
+
     async def go():
-        async with client("toy_runner:fail"):
+        async with client(folder=tmp_path):
             pass
 
-    with pytest.raises(FormatError, match="holds no model"):
+    with pytest.raises(FormatError, match="damaged; pull it again"):
         asyncio.run(go())
+
+
+def test_who_waits_for_an_engine_that_cannot_start_is_told_and_it_is_tried_again(tmp_path):
+    async def go():
+        async with client(folder=tmp_path) as engine:
+            (tmp_path / "damaged").touch()
+            os.kill(engine.pid, signal.SIGKILL)
+            await until(lambda: engine.deaths)
+            with pytest.raises(EngineDied, match=r"could not be started again: .* is damaged"):
+                await tokens(engine.submit(request("a", PROMPT)))
+            (tmp_path / "damaged").unlink()
+            await until(lambda: engine.alive)
+            assert await tokens(engine.submit(request("a", PROMPT)))
+
+    asyncio.run(go())
+
+
+def test_it_can_be_stopped_while_it_is_being_started_again(tmp_path):
+    async def go():
+        engine = await EngineClient.start(tmp_path, CONFIG, factory="toy_runner:make")
+        (tmp_path / "damaged").touch()
+        os.kill(engine.pid, signal.SIGKILL)
+        await until(lambda: engine.deaths)
+        waits = engine.submit(request("waits", PROMPT))
+        assert await engine.stop() == 0
+        assert (await waits.ended()).reason == "died"
+        with pytest.raises(Busy, match="stopping"):
+            engine.submit(request("a", PROMPT))
+
+    asyncio.run(go())
 
 
 def test_a_process_that_cannot_start_says_so(capfd):

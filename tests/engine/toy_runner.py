@@ -14,6 +14,7 @@ import numpy as np
 
 from farthing.config import EngineConfig
 from farthing.engine.types import RowSampling, Sampled, Step
+from farthing.errors import FormatError
 
 PAGE = 64
 DIRT = 9999
@@ -150,10 +151,6 @@ class Doomed(ToyRunner):
 
 
 def make(folder: Path, config: EngineConfig) -> ToyRunner:
+    if (folder / "damaged").exists():
+        raise FormatError(f"{folder} is damaged; pull it again")
     return Doomed(step_tokens=config.max_step_tokens, max_context=4096, pages=256)
-
-
-def fail(folder: Path, config: EngineConfig) -> ToyRunner:
-    from farthing.errors import FormatError
-
-    raise FormatError(f"{folder} holds no model; pull one")

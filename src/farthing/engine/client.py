@@ -55,7 +55,7 @@ class EngineClient:
         self._now = Counters()
         self._pinged: list[asyncio.Future[None]] = []
         self._again: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self.deaths = 0
         self.on_death: Callable[[], None] | None = None
         """Called when the engine has died, after its streams were failed."""
@@ -106,7 +106,7 @@ class EngineClient:
         check_request(request, vocabulary=info.vocabulary, max_context=info.max_context)
         if request.id in self._streams:
             raise InputError(f"a request {request.id!r} is under way; give each its own id")
-        if self._stopping:
+        if self._stopping.is_set():
             raise Busy("the engine is stopping; try again later")
         if len(self._streams) >= MAX_WAITING:
             raise Busy(f"{MAX_WAITING} requests are under way, and no more may; try again later")
@@ -124,16 +124,17 @@ class EngineClient:
 
         Returns its exit code: 0 if all went well.
         """
-        self._stopping = True
+        self._stopping.set()
         if self._again:
-            self._again.cancel()
-            await asyncio.gather(self._again, return_exceptions=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self._again  # cut short, it would leave a process behind
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await asyncio.gather(*(s.ended() for s in list(self._streams.values())))
-        if not self._child:
+        if not (child := self._child):
+            self._fail_streams("the engine died, and is not started again")
             return 0
-        child = self._child
         self._send(Stop())
         return await child.ended(PATIENCE)
 
@@ -192,27 +193,28 @@ class EngineClient:
         sums = {name: getattr(self.clock, name) for name in SUMS}
         self._before, self._now = Counters(**sums), Counters()
         self._answer_pings()
-        if not self._stopping:
+        if not self._stopping.is_set():
             self.deaths += 1
             self._again = asyncio.get_running_loop().create_task(self._restart(child))
-        self._fail_streams()
-        if self.on_death and not self._stopping:
+        self._fail_streams("the engine died while it answered; ask again")
+        if self.on_death and not self._stopping.is_set():
             self.on_death()
 
-    def _fail_streams(self) -> None:
-        """Those the dead engine had; what was never sent waits for the next one."""
-        unsent = {ask.id for ask in self._outbox if isinstance(ask, Request)}
-        for id in self._streams.keys() - unsent:
-            self._streams.pop(id).fail(
-                EngineDied("the engine died while it answered; ask again"), "died"
-            )
+    def _fail_streams(self, message: str) -> None:
+        """All there are. Those that come after this wait for the next engine."""
+        self._outbox.clear()
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            stream.fail(EngineDied(message), "died")
 
     async def _restart(self, dead: Child) -> None:
         await dead.ended(HASTE)
         for attempt in range(1 << 30):
-            await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PAUSES[min(attempt, len(PAUSES) - 1)]):
+                    await self._stopping.wait()
+                return
             try:
                 return await self._start()
-            except (FarthingError, OSError):
-                self._outbox.clear()
-                self._fail_streams()
+            except (FarthingError, OSError) as why:
+                self._fail_streams(f"the engine died, and could not be started again: {why}")
