@@ -11,6 +11,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "machine_limits.h"
@@ -253,6 +254,14 @@ void check_vocabulary(const Model& m, const Step& s, size_t limit) {
     require(static_cast<size_t>(s.tokens[i]) < end, "a token is not in the vocabulary");
 }
 
+// Takes arrays as they are, or not at all: a silent copy would lose what is written to it.
+template <size_t kArguments, class Function>
+void define_exact(nb::class_<Model>& type, const char* name, Function function) {
+  [&]<size_t... kAt>(std::index_sequence<kAt...>) {
+    type.def(name, function, (static_cast<void>(kAt), nb::arg().noconvert())...);
+  }(std::make_index_sequence<kArguments>());
+}
+
 }  // namespace
 
 NB_MODULE(_native, module) {
@@ -266,7 +275,8 @@ NB_MODULE(_native, module) {
     return out;
   });
 
-  nb::class_<Model>(module, "Program")
+  nb::class_<Model> program(module, "Program");
+  program
       .def(nb::init<const std::string&, size_t, size_t, size_t>(), nb::arg("isa"),
            nb::arg("threads"), nb::arg("max_tokens"), nb::arg("max_context"))
       .def("slot",
@@ -275,7 +285,6 @@ NB_MODULE(_native, module) {
              require(bytes <= 4 * kMost, "a slot is too wide");
              return m.program.slot({round_up(bytes, 64), wanted, small, crossing});
            })
-      .def("weight", add_weight)
       .def("embed",
            [](Model& m, size_t table, size_t out) {
              const Weight& w = m.weight(table);
@@ -349,66 +358,66 @@ NB_MODULE(_native, module) {
       .def_prop_ro("pages", [](const Model& m) { return m.program.pages(); })
       .def_prop_ro("isa", [](const Model& m) { return std::string(m.program.kernels().isa); })
       .def_prop_ro("threads", [](const Model& m) { return m.program.threads(); })
-      .def_prop_ro("vocabulary", [](const Model& m) { return m.program.vocabulary(); })
-      .def("step",
-           [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
-              Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
-              Row<float> temperature, Row<int32_t> top_k, Row<float> top_p, Row<float> min_p,
-              Row<float> repetition, Row<float> presence, Row<float> frequency, Row<uint64_t> seed,
-              Row<uint32_t> choice, Row<int32_t> position, Row<int32_t> logprobs,
-              Row<int32_t> first, Row<int32_t> ids, Row<float> bias, Row<int32_t> counts,
-              Row<uint8_t> seen, OutRow<int32_t> out_ids, OutRow<float> out_logprobs,
-              OutTable<int32_t> top_ids, OutTable<float> top_logprobs) {
-             Step s =
-                 step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
-             check_vocabulary(m, s, limit);
-             require(out_ids.shape(0) == s.row_count && out_logprobs.shape(0) == s.row_count &&
-                         top_ids.shape(0) == s.row_count && top_logprobs.shape(0) == s.row_count &&
-                         top_ids.shape(1) == top_logprobs.shape(1),
-                     "results need one entry a row");
-             const RowArrays arrays{temperature, top_k, top_p,  min_p,    repetition, presence,
-                                    frequency,   seed,  choice, position, logprobs,   first,
-                                    ids,         bias,  counts, seen};
-             const auto sampling =
-                 samplings(arrays, s.row_count, m.program.vocabulary(), top_ids.shape(1));
-             std::vector<Choice> choices(s.row_count);
-             s.sampling = sampling.data();
-             s.choices = choices.data();
-             s.top_ids = top_ids.data();
-             s.top_logprobs = top_logprobs.data();
-             s.top_width = top_ids.shape(1);
-             {
-               nb::gil_scoped_release unlocked;
-               m.program.run(s);
-             }
-             for (size_t r = 0; r < s.row_count; ++r) {
-               out_ids.data()[r] = choices[r].id;
-               out_logprobs.data()[r] = choices[r].logprob;
-             }
-           })
-      .def("logits_of",
-           [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
-              Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
-              OutTable<float> logits) {
-             Step s =
-                 step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
-             check_vocabulary(m, s, limit);
-             require(logits.shape(0) == s.row_count && logits.shape(1) == m.program.vocabulary(),
-                     "logits must be rows by vocabulary");
-             s.logits = logits.data();
-             nb::gil_scoped_release unlocked;
-             m.program.run(s);
-           })
-      .def("slot_rows", [](Model& m, size_t slot, size_t rows) {
-        // The last step's rows of a slot, raw: for tests.
-        require(m.program.finished() && slot < m.program.slots(), "no such slot");
-        require(rows <= m.program.max_tokens() && m.program.slot_at(slot).crossing,
-                "only slots that cross stages keep their rows");
-        const size_t stride = m.program.slot_at(slot).stride;
-        return nb::ndarray<nb::numpy, uint8_t, nb::ndim<2>>(
-            m.program.shared(slot), {rows, stride},
-            nb::find(nb::cast(&m, nb::rv_policy::reference)));
+      .def_prop_ro("vocabulary", [](const Model& m) { return m.program.vocabulary(); });
+  define_exact<5>(program, "weight", add_weight);
+  define_exact<27>(
+      program, "step",
+      [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
+         Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
+         Row<float> temperature, Row<int32_t> top_k, Row<float> top_p, Row<float> min_p,
+         Row<float> repetition, Row<float> presence, Row<float> frequency, Row<uint64_t> seed,
+         Row<uint32_t> choice, Row<int32_t> position, Row<int32_t> logprobs, Row<int32_t> first,
+         Row<int32_t> ids, Row<float> bias, Row<int32_t> counts, Row<uint8_t> seen,
+         OutRow<int32_t> out_ids, OutRow<float> out_logprobs, OutTable<int32_t> top_ids,
+         OutTable<float> top_logprobs) {
+        Step s = step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
+        check_vocabulary(m, s, limit);
+        require(out_ids.shape(0) == s.row_count && out_logprobs.shape(0) == s.row_count &&
+                    top_ids.shape(0) == s.row_count && top_logprobs.shape(0) == s.row_count &&
+                    top_ids.shape(1) == top_logprobs.shape(1),
+                "results need one entry a row");
+        const RowArrays arrays{temperature, top_k, top_p,  min_p,    repetition, presence,
+                               frequency,   seed,  choice, position, logprobs,   first,
+                               ids,         bias,  counts, seen};
+        const auto sampling =
+            samplings(arrays, s.row_count, m.program.vocabulary(), top_ids.shape(1));
+        std::vector<Choice> choices(s.row_count);
+        s.sampling = sampling.data();
+        s.choices = choices.data();
+        s.top_ids = top_ids.data();
+        s.top_logprobs = top_logprobs.data();
+        s.top_width = top_ids.shape(1);
+        {
+          nb::gil_scoped_release unlocked;
+          m.program.run(s);
+        }
+        for (size_t r = 0; r < s.row_count; ++r) {
+          out_ids.data()[r] = choices[r].id;
+          out_logprobs.data()[r] = choices[r].logprob;
+        }
       });
+  define_exact<8>(
+      program, "logits_of",
+      [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
+         Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
+         OutTable<float> logits) {
+        Step s = step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
+        check_vocabulary(m, s, limit);
+        require(logits.shape(0) == s.row_count && logits.shape(1) == m.program.vocabulary(),
+                "logits must be rows by vocabulary");
+        s.logits = logits.data();
+        nb::gil_scoped_release unlocked;
+        m.program.run(s);
+      });
+  program.def("slot_rows", [](Model& m, size_t slot, size_t rows) {
+    // The last step's rows of a slot, raw: for tests.
+    require(m.program.finished() && slot < m.program.slots(), "no such slot");
+    require(rows <= m.program.max_tokens() && m.program.slot_at(slot).crossing,
+            "only slots that cross stages keep their rows");
+    const size_t stride = m.program.slot_at(slot).stride;
+    return nb::ndarray<nb::numpy, uint8_t, nb::ndim<2>>(
+        m.program.shared(slot), {rows, stride}, nb::find(nb::cast(&m, nb::rv_policy::reference)));
+  });
 
   module.attr("NUMERICS") = kNumerics;
   bind_limits(module);

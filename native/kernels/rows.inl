@@ -13,7 +13,7 @@ INLINE F exp(F x) {
   p = fma(p, f, set(2.40226507e-1f));
   p = fma(p, f, set(6.93147181e-1f));
   p = fma(p, f, set(1.f));
-  return mul(p, pow2(n));
+  return times_pow2(p, n);
 }
 
 INLINE F load_up_to(const float* x, size_t at, size_t width) {

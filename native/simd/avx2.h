@@ -66,7 +66,7 @@ INLINE __m256 pow2_half(__m256 n) {
   const __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
   return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
 }
-INLINE F pow2(F n) { return {pow2_half(n.a), pow2_half(n.b)}; }
+INLINE F times_pow2(F v, F n) { return mul(v, {pow2_half(n.a), pow2_half(n.b)}); }
 INLINE float sum(F v) {
   const __m256 s = _mm256_add_ps(v.a, v.b);
   __m128 q = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));

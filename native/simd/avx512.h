@@ -41,7 +41,7 @@ INLINE F magnitude(F a) { return _mm512_abs_ps(a); }
 INLINE F nearest(F a) {
   return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
-INLINE F pow2(F n) { return _mm512_scalef_ps(_mm512_set1_ps(1.f), n); }
+INLINE F times_pow2(F v, F n) { return _mm512_scalef_ps(v, n); }
 INLINE float sum(F v) { return _mm512_reduce_add_ps(v); }
 INLINE float largest(F v) { return _mm512_reduce_max_ps(v); }
 INLINE F keep(F v, uint32_t lanes) { return _mm512_maskz_mov_ps(static_cast<__mmask16>(lanes), v); }

@@ -114,13 +114,13 @@ INLINE F nearest(F a) {
   }
   return a;
 }
-// 2^n of whole numbers; zero at -127 and below.
-INLINE F pow2(F n) {
+// v * 2^n of whole numbers n up to 127; zero at -127 and below, give or take.
+INLINE F times_pow2(F v, F n) {
   LANES {
     const float c = n.v[i] < -127.f ? -127.f : n.v[i] > 127.f ? 127.f : n.v[i];
-    n.v[i] = from_bits(static_cast<uint32_t>(static_cast<int32_t>(c) + 127) << 23);
+    v.v[i] *= from_bits(static_cast<uint32_t>(static_cast<int32_t>(c) + 127) << 23);
   }
-  return n;
+  return v;
 }
 INLINE float sum(F a) {
   for (int width = 8; width; width /= 2)
