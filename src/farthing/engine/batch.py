@@ -70,7 +70,8 @@ class Batch:
         each small array costs microseconds when its code has left the processor's cache."""
         slots = [s.slot for s in plan.sequences]
         last = self._last
-        if last and slots == last.slots and len(slots) == plan.decoding and not plan.entered:
+        # Who enters counts as prefill, so these are the sequences that `last` was made for.
+        if last and slots == last.slots and len(slots) == plan.decoding:
             if plan.grown:
                 last.tables = self._tables_of(np.array(slots, np.int32))
             return last
