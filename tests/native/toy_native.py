@@ -32,6 +32,9 @@ FORMS = {
 }
 
 
+BIASED = ("self_attn.q", "self_attn.k", "self_attn.v")
+
+
 def matrix(rng: np.random.Generator, form: Form, n: int, k: int, size: float = 0.02) -> Matrix:
     """Random codes, and scales that make weights of about `size`."""
     if form.bits == 16:
@@ -107,9 +110,8 @@ def tensors(c: dict[str, Any], form: Form, seed: int = 0) -> dict[str, Any]:
         under = f"model.layers.{layer}."
         for name, (n, k) in shapes.items():
             out[f"{under}{name}.weight"] = matrix(rng, form, n, k, 0.15)
-            if c["model_type"] == "qwen2" and name[-6:-5] in "qkv" and "self_attn" in name:
-                if name != "self_attn.o_proj":
-                    out[f"{under}{name}.bias"] = vector(n, 0.0)
+            if c["model_type"] == "qwen2" and name[:11] in BIASED:
+                out[f"{under}{name}.bias"] = vector(n, 0.0)
         for name in ("input_layernorm", "post_attention_layernorm"):
             out[f"{under}{name}.weight"] = vector(width, 1.0)
         if c["model_type"] == "qwen3":

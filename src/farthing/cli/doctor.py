@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from farthing import __version__, store
-from farthing.cli import machine
+from farthing import machine
 from farthing.cli.fits import KEPT, Fit, fits
 from farthing.cli.ls import gigabytes
 from farthing.config import home

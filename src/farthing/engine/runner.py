@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing import _native, models
+from farthing import _native, machine, models
 from farthing.config import EngineConfig
 from farthing.engine.types import Sampled, Step
 from farthing.errors import FormatError, InputError
@@ -41,7 +41,10 @@ def choose_isa() -> str:
 
 
 class NativeRunner:
-    """engine/types.py's Runner. Raises FormatError for a model whose context the cache can't hold."""
+    """engine/types.py's Runner, of a model packed in a folder.
+
+    Raises FormatError for a model that no kernel runs, or whose cache has no room for one page.
+    """
 
     def __init__(self, folder: Path, config: EngineConfig) -> None:
         checkpoint = packed.open(folder)
@@ -52,17 +55,18 @@ class NativeRunner:
         self.max_context = min(config.max_context or shape.max_context, shape.max_context)
         self.max_step_tokens = config.max_step_tokens
         self.isa = choose_isa()
-        threads = config.threads or len(os.sched_getaffinity(0))
+        threads = config.threads or machine.cores().usable
         self.program = _native.Program(self.isa, threads, config.max_step_tokens, self.max_context)
         recording = Recording(shape.layers)
         logits = model.forward(recording, recording)
-        lower(recording, logits, self.program)
-        self.program.finish(config.cache_bytes)
+        try:
+            lower(recording, logits, self.program)
+            self.program.finish(config.cache_bytes)
+        except ValueError as error:
+            raise FormatError(f"{folder}: {error}") from error
         self.threads: int = self.program.threads
         self.page_bytes: int = self.program.page_bytes
         self.pages: int = self.program.pages
-        if self.pages < 1:
-            raise FormatError(f"a page takes {self.page_bytes} bytes; raise cache_bytes above that")
         self._work = Work(recording, logits)
 
     def run(self, step: Step) -> Sampled:
@@ -123,8 +127,6 @@ class NativeRunner:
     def work(self, step: Step) -> NDArray[np.float64]:
         return self._work.shares(step.starts, step.positions, step.rows)
 
-    def work_of(
-        self, tokens: Sequence[int], contexts: Sequence[int], rows: int
-    ) -> list[OpWork]:
+    def work_of(self, tokens: Sequence[int], contexts: Sequence[int], rows: int) -> list[OpWork]:
         """The work of every op of a step: see ops/work.py."""
         return self._work.of(tokens, contexts, rows)

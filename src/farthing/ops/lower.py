@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from farthing import _native
 from farthing.ops.record import Note, Recording, Symbol
 from farthing.ops.rotation import Rotation
 
-LIMIT_GROUP = 32
+INPUT_GROUP = 32
 MEETS = ("linear", "attend", "logits")
 """Ops that all threads do together: nobody passes them before all have come."""
 
@@ -161,8 +160,8 @@ def _quantized(lowering: Lowering, symbol: Symbol, bf16: bool) -> Value:
     key = (symbol, bf16)
     if key not in lowering.quantized:
         source, width = lowering.values[symbol], symbol.width
-        k = _up(width, LIMIT_GROUP)
-        out = Value(_up(2 * k if bf16 else k + k // LIMIT_GROUP * 20, 64), symbol.wanted)
+        k = _up(width, INPUT_GROUP)
+        out = Value(_up(2 * k if bf16 else k + k // INPUT_GROUP * 20, 64), symbol.wanted)
         lowering.add(
             "quantize",
             [source],
@@ -220,7 +219,11 @@ def _rms_norm(lowering: Lowering, note: Note) -> None:
 def _rope(lowering: Lowering, note: Note) -> None:
     rotation: Rotation = note.settings["rotation"]
     angles = _angles(lowering, rotation)
-    x, out, heads = lowering.values[note.inputs[0]], lowering.value(note.out), note.settings["heads"]
+    x, out, heads = (
+        lowering.values[note.inputs[0]],
+        lowering.value(note.out),
+        note.settings["heads"],
+    )
     rotary, interleaved = 2 * len(rotation.frequencies), rotation.layout == "interleaved"
     lowering.add(
         "rope",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from farthing.cli import machine
+from farthing import machine
 
 MIB = 1 << 20
 
