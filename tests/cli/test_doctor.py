@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from farthing import cli
-from farthing.cli import doctor, machine
+from farthing import cli, machine
+from farthing.cli import doctor
 from farthing.ops import isa
 
 SPEED = doctor.Speed(
