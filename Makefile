@@ -6,6 +6,7 @@ MODEL ?= smollm2-135m
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTEST ?=
+PEERS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -14,7 +15,7 @@ NATIVE := CMakeLists.txt $(shell find native -type f)
 SOURCES := pyproject.toml $(NATIVE) \
 	$(shell find src -type f -not -name '*.so' -not -path '*/__pycache__/*')
 
-.PHONY: help install serve test test-slow check format dev bench clean
+.PHONY: help install serve test test-slow check format dev bench bench-peers clean
 
 help:
 	@echo 'make serve      install, fetch $(MODEL), serve it on http://$(HOST):$(PORT)'
@@ -22,6 +23,7 @@ help:
 	@echo 'make test-slow  the tests that take minutes'
 	@echo 'make check      ruff, mypy, clang-format and the layers'
 	@echo 'make bench      this machine'"'"'s limits, and how near farthing comes'
+	@echo 'make bench-peers  the same beside llama.cpp and OpenVINO (PEERS=--quick: 6 minutes)'
 	@echo 'make dev        build the extension in place, for PYTHONPATH=src'
 	@echo 'make install    only install, into $(VENV); then ./farthing --help'
 
@@ -50,6 +52,10 @@ format: $(VENV)/.test
 
 bench: install
 	$(VENV)/bin/farthing bench
+
+# llama.cpp is built for this machine the first time, in .peers/: some ten minutes.
+bench-peers: install
+	$(RUN) peers/compare.py $(PEERS)
 
 # The environment, with what pyproject says a build needs (cmake and ninja only if the system
 # lacks them). Builds then go without isolation, so that build/ is reused and a second is short.

@@ -41,7 +41,7 @@ def main() -> int:
         logs = install.ROOT / "logs"
         logs.mkdir(exist_ok=True)
         sides = [
-            stack.enter_context(Side(recipe, options.threads, logs))
+            stack.enter_context(Side(recipe, options.threads, logs, search=not options.quick))
             for recipe in recipes(packed, shipped)
         ]
         about = {side.name: side.ask("about") for side in sides}
@@ -52,7 +52,7 @@ def main() -> int:
     for size in (96 << 20, 192 << 20):
         machine.read(size)
     print(table(taken))
-    print(f"20 greedy answers, against llama.cpp's on the same weights: {answers['summary']}")
+    print(f"greedy answers, against llama.cpp's on the same weights: {answers['summary']}")
     print(json.dumps(record(taken, about, answers, machine, load_before)))
     return 0
 
@@ -60,7 +60,7 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="after the warm-up of each row")
-    parser.add_argument("--quick", action="store_true", help="two rounds")
+    parser.add_argument("--quick", action="store_true", help="two rounds, settings not searched")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     if options.quick:

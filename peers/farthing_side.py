@@ -1,6 +1,6 @@
 """Our own side: the bare runner for raw speed, and the whole server behind HTTP for a load.
 
-Usage: farthing_side.py PACKED_FOLDER THREADS
+Usage: farthing_side.py PACKED_FOLDER THREADS search|first
 """
 
 import sys
@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from side import Best, serve
+from side import Best, searching, serve
 
 from farthing.bench import decode, prefill, served
 from farthing.bench.rig import Rigs
@@ -31,7 +31,7 @@ class Farthing:
         self.runner = NativeRunner(folder, EngineConfig(threads=threads, max_step_tokens=2048))
         self.load_seconds = perf_counter() - start
         self.tokenizer = Tokenizer.open(folder)
-        self.best, self.rigs = Best(), Rigs(self.runner)
+        self.best, self.rigs = Best(search=searching()), Rigs(self.runner)
         self.answers = self.rigs.make(sequences=1, length=ANSWER)
         self.rows: dict[Any, Callable[[], float]] = {}
         self.seeds = count()

@@ -1,7 +1,7 @@
 """llama.cpp's side: its low-level API with whole batches, flash attention on, KV in f16.
 
 As `llama-bench` and `llama-batched-bench` do it: given tokens are fed and nothing is sampled, so
-that sampling is not counted against it. Usage: llama_side.py MODEL.gguf THREADS
+that sampling is not counted against it. Usage: llama_side.py MODEL.gguf THREADS search|first
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 
 import llama_cpp as cpp
 import numpy as np
-from side import Best, random_tokens, serve
+from side import Best, random_tokens, searching, serve
 
 CHUNK = 2048
 
@@ -78,7 +78,7 @@ class Llama:
         self.vocabulary = cpp.llama_vocab_n_tokens(self.vocab)
         self.threads = threads
         self.contexts: dict[Any, Context] = {}
-        self.best = Best()
+        self.best = Best(search=searching())
 
     def context(self, tokens: int, sequences: int, **settings: int) -> Context:
         key = (tokens, sequences, *sorted(settings.items()))
@@ -113,7 +113,7 @@ class Llama:
     def decode(self, batch: int, depth: int, tokens: int, seed: int) -> dict[str, Any]:
         given = random_tokens(tokens * batch, self.vocabulary, seed)
         if batch == 1:
-            variants = [{"threads": n} for n in sorted({1, self.threads})]
+            variants = [{"threads": n} for n in dict.fromkeys((self.threads, 1))]
         else:
             variants = [{"threads": self.threads, "unified": u} for u in (0, 1)]
         return self.best.run(

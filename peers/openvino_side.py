@@ -1,7 +1,7 @@
 """OpenVINO GenAI's side: it reads the GGUF itself; one stream by LLMPipeline, many by continuous
 batching. KV cache u8 and dynamic int8 activations, which are its defaults on a CPU.
 
-Usage: openvino_side.py MODEL.gguf THREADS
+Usage: openvino_side.py MODEL.gguf THREADS search|first
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import openvino
 import openvino_genai as genai
-from side import Best, random_tokens, serve
+from side import Best, random_tokens, searching, serve
 
 CACHE_GB = 1
 
@@ -32,7 +32,7 @@ def asked(tokens: int) -> Any:
 class OpenVino:
     def __init__(self, path: str, threads: int) -> None:
         self.path, self.threads = path, threads
-        self.best = Best()
+        self.best = Best(search=searching())
         self.pipelines: dict[Any, Any] = {}
         self.vocabulary = 49152
         self.requests = 0
@@ -122,7 +122,7 @@ class OpenVino:
 
     def served(self, requests: int, prompt: int, tokens: int) -> dict[str, Any]:
         """Wall time of `requests` prompts that arrive together, to the last token: tokens out/s."""
-        variants = [{"chunk": chunk} for chunk in (256, 512, 2048)]
+        variants = [{"chunk": chunk} for chunk in (512, 256, 2048)]
         return self.best.run(
             "served", variants, lambda chunk: self._served(chunk, requests, prompt, tokens)
         )

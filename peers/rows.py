@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Protocol
 
-HOPELESS = 0.6
+HOPELESS = 0.5
 """A peer below this share of the row's best peer is not run again: its figure can't matter."""
 
 

@@ -28,10 +28,11 @@ class Recipe:
 
 
 class Side:
-    def __init__(self, recipe: Recipe, threads: int, logs: Path) -> None:
+    def __init__(self, recipe: Recipe, threads: int, logs: Path, *, search: bool) -> None:
         self.recipe, self.name = recipe, recipe.name
         self.log = logs / f"{recipe.name.replace(' ', '-')}.log"
-        words = [recipe.python, HERE / recipe.script, recipe.model, str(threads)]
+        how = "search" if search else "first"
+        words = [recipe.python, HERE / recipe.script, recipe.model, str(threads), how]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
