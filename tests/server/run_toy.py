@@ -18,7 +18,7 @@ def main(folder: str, port: str, *settings: str) -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     given = dict(setting.split("=", 1) for setting in settings)
     context = int(given.pop("max_context", 0))
-    numbers = {n: float(given.pop(n)) for n in ("grace_seconds",) if n in given}
+    numbers = {n: float(given.pop(n)) for n in ("grace_seconds", "patience_seconds") if n in given}
     counts = {n: int(v) for n, v in given.items() if n.startswith("max_answers")}
     key_file = {"api_key_file": Path(given["api_key_file"])} if "api_key_file" in given else {}
     model = write_toy(Path(folder) / "toy")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 
 import httpx
@@ -60,6 +61,21 @@ def test_a_client_that_leaves_before_a_whole_answer_stops_it_too(fresh):
 
     (row,) = fresh.rows()
     assert row.finish_reason == "cancelled" and 0 < row.decode_tokens < 4000
+
+
+def test_a_client_that_never_reads_is_cut_off(tmp_path):
+    """Its window is small and the pieces are large: the server cannot write, and gives up."""
+    long = {"stream": True, "logprobs": 20, "n": 8, "max_tokens": 900}
+    body = json.dumps(FOREVER | long).encode()
+    head = b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json"
+    with serving(tmp_path, "patience_seconds=1") as served, socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, port = served.url.removeprefix("http://").split(":")
+        deaf.connect((host, int(port)))
+        deaf.sendall(head + b"\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        (row,) = until(served.rows, 60)
+    assert row.finish_reason in ("cancelled", "length") and row.decode_tokens > 0
+    assert served.process.returncode == 0
 
 
 def test_all_bills_and_the_clock_close_under_mixed_load(fresh):

@@ -31,6 +31,7 @@ def serve(
     max_answers: int = 256,
     max_answers_per_key: int = 0,
     grace_seconds: float = 4.0,
+    patience_seconds: float = 60.0,
     measure: bool = True,
 ) -> int:
     """Serve a model over HTTP, as OpenAI's API, with a chat page at /.
@@ -72,6 +73,8 @@ def serve(
         Answers in flight for one API key; one more is refused with 429. 0 means no such limit.
     grace_seconds
         How long answers may go on once the server is told to end.
+    patience_seconds
+        How long a client may leave a stream unread before it is cut off.
     measure
         Measure the speed for about a second after the start, and say what tokens cost.
     """
@@ -98,6 +101,7 @@ def serve(
             max_answers=max_answers,
             max_answers_per_key=max_answers_per_key,
             grace_seconds=grace_seconds,
+            patience_seconds=patience_seconds,
             measure=measure,
             engine=config,
             price=machine_price(settings(), os.environ),

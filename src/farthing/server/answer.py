@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from time import monotonic
 from typing import Any
 
 from fastapi import Request, Response
@@ -39,35 +40,46 @@ async def whole(shape: Shape) -> bytes:
 
 
 class EventStream(Response):
-    """Writes at most once a step. A client that leaves ends it at once."""
+    """Writes at most once a step. A client that leaves ends it at once; one that does not read
+    ends it when the server's beat calls `check`."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.background = None
         self.over = False
+        self.writing_since = 0.0
+        """0 while nothing is being written."""
+        self.cut_off = False
+        self._task: asyncio.Task[Any] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         job: Job = self.shape.job
         job.start()
+        job.state.streams.add(self)
+        self._task = asyncio.current_task()
         leaving = asyncio.create_task(gone(receive))
+        leaving.add_done_callback(lambda _: self._cut())
         try:
-            leaving.add_done_callback(self._stop(asyncio.current_task()))
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             await self._write(send)
         except asyncio.CancelledError:
-            if not leaving.done():
+            if not self.cut_off:
                 raise
         finally:
             self.over = True
             leaving.cancel()
+            job.state.streams.discard(self)
             job.close()
 
-    def _stop(self, writing: "asyncio.Task[Any] | None") -> Any:
-        def stop(_: object) -> None:
-            if not self.over and writing is not None:
-                writing.cancel()
+    def check(self, now: float, patience: float) -> None:
+        """End it if its client has read nothing for so many seconds."""
+        if self.writing_since and now - self.writing_since > patience:
+            self._cut()
 
-        return stop
+    def _cut(self) -> None:
+        if not self.over and self._task is not None:
+            self.cut_off = True
+            self._task.cancel()
 
     async def _write(self, send: Any) -> None:
         shape, ready = self.shape, self.shape.opening()
@@ -76,7 +88,9 @@ class EventStream(Response):
                 async for choice, text in pieces:
                     body = ready + shape.delta(choice, text)
                     ready = b""
+                    self.writing_since = monotonic()
                     await send({"type": "http.response.body", "body": body, "more_body": True})
+                    self.writing_since = 0.0
             ready += shape.last()
         except FarthingError as error:
             ready += error_event(error)

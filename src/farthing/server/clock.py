@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 
 from farthing.engine.client import EngineClient
 from farthing.engine.types import Counters
@@ -18,8 +19,16 @@ IDLE = 15
 
 
 class Beat:
-    def __init__(self, engine: EngineClient, writer: Writer, price: MachinePrice) -> None:
-        self.engine, self.writer = engine, writer
+    """`each` is called with every beat."""
+
+    def __init__(
+        self,
+        engine: EngineClient,
+        writer: Writer,
+        price: MachinePrice,
+        each: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.engine, self.writer, self.each = engine, writer, each
         self.hour_nanodollars = price.owned_nanodollars
         self.name = secrets.token_hex(8)
         """Names this run of the server: with a row's begin it is the row's key."""
@@ -30,6 +39,7 @@ class Beat:
         quiet = 0
         while True:
             await asyncio.sleep(EVERY)
+            self.each()
             quiet += 1
             if quiet >= IDLE or self.engine.clock.busy != self._written.busy:
                 quiet = 0

@@ -35,6 +35,8 @@ from farthing.tokenizer import Tokenizer
 
 def serve(options: Options) -> int:
     """Serve until told to end. Returns the exit code; raises what keeps it from starting."""
+    # One prompt at a time is encoded by one thread; the engine has the other cores.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     return uvloop.run(_serve(options))
 
 
@@ -76,6 +78,7 @@ def make_state(
         tokenizer=tokenizer,
         engine=engine,
         bills=Bills(writer, model.name, options.price),
+        patience_seconds=options.patience_seconds,
         limits=Limits(options.max_answers, options.max_answers_per_key),
         metrics=metrics,
         about={
@@ -106,7 +109,7 @@ class Quiet(uvicorn.Server):
 async def _answer(options: Options, state: State, keys: Keys, listener: socket.socket) -> int:
     app = make_app(state, host=options.host, keys=keys, origins=options.origins)
     server, ending = Quiet(_uvicorn(app)), Ending()
-    beat = Beat(state.engine, state.bills.writer, options.price)
+    beat = Beat(state.engine, state.bills.writer, options.price, state.check_streams)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     told = asyncio.create_task(ending.told.wait())
     others = [

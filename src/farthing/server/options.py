@@ -27,6 +27,8 @@ class Options:
     """The same for one API key, refused with 429; 0 means no limit of its own."""
     grace_seconds: float = 4.0
     """How long answers may go on when the server is told to end."""
+    patience_seconds: float = 60.0
+    """How long a client may leave a stream unread before it is cut off."""
     measure: bool = True
     """Measure decode and prefill for a second after the start."""
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -40,6 +42,7 @@ class Options:
             ("max_answers", 1, 4096),
             ("max_answers_per_key", 0, 4096),
             ("grace_seconds", 0, 3600),
+            ("patience_seconds", 1, 3600),
         ):
             value = getattr(self, name)
             if not least <= value <= most:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from farthing.engine.client import EngineClient
@@ -15,6 +16,7 @@ from farthing.server.plan import Model
 from farthing.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from farthing.server.answer import EventStream
     from farthing.server.job import Job
 
 T = TypeVar("T")
@@ -38,6 +40,9 @@ class State:
     """What /v1/models and the page tell of the model: weights, bits, instruction set."""
     max_body_bytes: int = 4 << 20
     body_seconds: float = 30.0
+    patience_seconds: float = 60.0
+    """How long a client may leave a stream unread."""
+    streams: "set[EventStream]" = field(default_factory=set)
     jobs: "set[Job]" = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     workers: ThreadPoolExecutor = field(
@@ -55,6 +60,12 @@ class State:
         if characters <= SHORT:
             return job()
         return await asyncio.get_running_loop().run_in_executor(self.workers, job)
+
+    def check_streams(self) -> None:
+        """Called each second: a client that stops reading must not keep its place for ever."""
+        now = monotonic()
+        for stream in list(self.streams):
+            stream.check(now, self.patience_seconds)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """A task that outlives its request; the server's end waits for it."""
