@@ -143,12 +143,12 @@ constexpr int COUNT = 12;
     KEEP(sum);                \
   }
 
-#define EACH(DO, WITH)                                                                            \
-  DO(a, WITH)                                                                                     \
-  DO(b, WITH)                                                                                     \
-  DO(c, WITH)                                                                                     \
-  DO(d, WITH) DO(e, WITH) DO(f, WITH) DO(g, WITH) DO(h, WITH) DO(i, WITH) DO(j, WITH) DO(k, WITH) \
-      DO(l, WITH)
+#define EACH(DO, WITH) \
+  DO(a, WITH)          \
+  DO(b, WITH)          \
+  DO(c, WITH)          \
+  DO(d, WITH)          \
+  DO(e, WITH) DO(f, WITH) DO(g, WITH) DO(h, WITH) DO(i, WITH) DO(j, WITH) DO(k, WITH) DO(l, WITH)
 
 #define SPIN(ZERO, OPERATION)                \
   EACH(BEGIN, ZERO)                          \

@@ -76,8 +76,8 @@ INLINE I dot_low(I acc, Bytes codes, Quad x) { return _mm512_dpbusd_epi32(acc, c
 INLINE I dot_full(I acc, Bytes codes, Quad x) { return _mm512_dpbusd_epi32(acc, codes, x); }
 
 INLINE void sums_of_16(const int8_t* codes, int32_t* sums) {
-  __m512i t = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1),
-                                  _mm512_loadu_si512(codes));
+  __m512i t =
+      _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), _mm512_loadu_si512(codes));
   t = _mm512_add_epi32(t, _mm512_shuffle_epi32(t, _MM_PERM_CDAB));
   t = _mm512_add_epi32(t, _mm512_shuffle_epi32(t, _MM_PERM_BADC));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(sums),

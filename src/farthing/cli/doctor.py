@@ -10,8 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from farthing import __version__, store
-from farthing import machine
+from farthing import __version__, machine, store
 from farthing.cli.fits import KEPT, Fit, fits
 from farthing.cli.ls import gigabytes
 from farthing.config import home
