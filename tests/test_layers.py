@@ -7,7 +7,7 @@ from pathlib import Path
 import farthing.errors
 
 LAYERS = [
-    {"__version__", "errors", "usage"},
+    {"__version__", "errors", "machine", "usage"},
     {"weight", "_native"},
     {"config", "formats", "tokenizer", "ops", "meter"},
     {"models", "store"},
