@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <optional>
 #include <stdexcept>
@@ -66,6 +67,17 @@ struct Model {
       : program(kernels_named(isa), within(threads, 1024, "threads must be 1 to 1024"),
                 within(max_tokens, kMost, "a step must have room for a token"),
                 within(max_context, kMost, "a context must have room for a token")) {}
+
+  std::atomic<bool> running{false};
+  // Without the interpreter's lock: another Python thread may be at the door meanwhile.
+  void run(const Step& step) {
+    require(!running.exchange(true), "a step of this program is running");
+    {
+      nb::gil_scoped_release unlocked;
+      program.run(step);
+    }
+    running = false;
+  }
 
   void building() const { require(!program.finished(), "the program is finished"); }
   // A slot wide enough for that many floats.
@@ -387,10 +399,7 @@ NB_MODULE(_native, module) {
         s.top_ids = top_ids.data();
         s.top_logprobs = top_logprobs.data();
         s.top_width = top_ids.shape(1);
-        {
-          nb::gil_scoped_release unlocked;
-          m.program.run(s);
-        }
+        m.run(s);
         for (size_t r = 0; r < s.row_count; ++r) {
           out_ids.data()[r] = choices[r].id;
           out_logprobs.data()[r] = choices[r].logprob;
@@ -406,8 +415,7 @@ NB_MODULE(_native, module) {
         require(logits.shape(0) == s.row_count && logits.shape(1) == m.program.vocabulary(),
                 "logits must be rows by vocabulary");
         s.logits = logits.data();
-        nb::gil_scoped_release unlocked;
-        m.program.run(s);
+        m.run(s);
       });
   program.def("slot_rows", [](Model& m, size_t slot, size_t rows) {
     // The last step's rows of a slot, raw: for tests.

@@ -82,3 +82,26 @@ def test_two_programs_side_by_side_disturb_nothing(toy: Path) -> None:
     for thread in together:
         thread.join()
     assert not faults
+
+
+def test_one_step_at_a_time(toy: Path) -> None:
+    """A second caller is refused while a step runs; the step is not disturbed."""
+    tokens = np.random.default_rng(0).integers(0, 211, 500).tolist()
+    r = runner(toy, threads=2)
+    expected, refused = r.logits(step([(0, 0, tokens)])), 0
+    results: list[bool] = []
+
+    def call() -> None:
+        nonlocal refused
+        for _ in range(20):
+            try:
+                results.append(np.array_equal(r.logits(step([(0, 0, tokens)])), expected))
+            except ValueError:
+                refused += 1
+
+    callers = [threading.Thread(target=call) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all(results) and results and refused
