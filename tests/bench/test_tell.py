@@ -19,6 +19,7 @@ RESULT = Result(
     first_token=Series((0.5,)),
     overhead=Overhead(steps=10, step_seconds=0.010, native_seconds=0.0098),
     private_bytes=50_000_000,
+    file_bytes=97_000_000,
     served=Series((1000.0,)),
     limits=Limits(
         threads=2,

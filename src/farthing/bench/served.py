@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from farthing.bench.felt import Report
-from farthing.bench.memory import children, private_bytes
+from farthing.bench.memory import Private, children, private
 from farthing.bench.serve import Load, serve
 from farthing.errors import FarthingError
 
@@ -35,8 +35,10 @@ class Server:
         """The server's and its engine's."""
         return [self.process, *children(self.process)]
 
-    def private_bytes(self) -> int:
-        return sum(private_bytes(one) for one in self.processes())
+    def private(self) -> Private:
+        """Of both together."""
+        each = [private(one) for one in self.processes()]
+        return Private(own=sum(one.own for one in each), file=sum(one.file for one in each))
 
 
 @contextmanager

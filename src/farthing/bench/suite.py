@@ -6,12 +6,14 @@ from pathlib import Path
 
 from farthing.bench import decode, first_token, overhead, prefill, served
 from farthing.bench.machine import Limits, Machine
+from farthing.bench.memory import Private
 from farthing.bench.overhead import Overhead
 from farthing.bench.rig import Rigs
 from farthing.bench.roofline import Roof
 from farthing.bench.series import Series, interleaved
 from farthing.config import EngineConfig
 from farthing.engine.runner import NativeRunner
+from farthing.errors import InputError
 
 STEP_TOKENS = 512
 STREAMS = 32
@@ -43,6 +45,8 @@ class Result:
     overhead: Overhead
     private_bytes: int
     """Of the server's two processes after a load, less the KV pages it took."""
+    file_bytes: int
+    """Clean pages of files that only they map: the weights, and libraries."""
     served: Series
     """Output tokens a second of such loads, through HTTP."""
     limits: Limits
@@ -56,8 +60,13 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class Plan:
     rounds: int = 5
+    """At least one."""
     prefills: tuple[int, ...] = prefill.SIZES
     decodes: tuple[decode.Row, ...] = field(default=decode.ROWS)
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise InputError(f"rounds is {self.rounds}; it must be at least 1")
 
     def names(self) -> Iterator[str]:
         yield from (f"prefill {size}" for size in self.prefills)
@@ -69,6 +78,8 @@ QUICK = Plan(3, (512,), tuple(row for row in decode.ROWS if row.batch in (1, 32)
 
 def run(folder: Path, plan: Plan, *, threads: int, seen: Callable[[str], None]) -> Result:
     """Measures everything; `seen` is told what runs. Minutes long."""
+    seen("served")
+    answered = load(folder, threads, plan.rounds)
     config = EngineConfig(threads=threads, max_step_tokens=STEP_TOKENS)
     runner = NativeRunner(folder, config)
     machine = Machine(runner.threads)
@@ -80,8 +91,6 @@ def run(folder: Path, plan: Plan, *, threads: int, seen: Callable[[str], None]) 
     first = interleaved({"first": lambda: first_token.seconds(folder)}, plan.rounds)["first"]
     seen("beside the native call")
     beside = overhead.measure(folder, config, batch=STREAMS)
-    seen("served")
-    rates_served, private = load(folder, runner.page_bytes, threads, plan.rounds)
     return Result(
         model=folder.name,
         isa=runner.isa,
@@ -90,8 +99,9 @@ def run(folder: Path, plan: Plan, *, threads: int, seen: Callable[[str], None]) 
         rates=rates,
         first_token=first,
         overhead=beside,
-        private_bytes=private,
-        served=rates_served,
+        private_bytes=answered.memory.own - answered.pages * runner.page_bytes,
+        file_bytes=answered.memory.file,
+        served=answered.rates,
         limits=limits,
         read_file=read_file,
     )
@@ -111,17 +121,26 @@ def measured(
     return [Rate(name, taken[name], at) for name, at in zip(names, limits, strict=True)]
 
 
-def load(folder: Path, page_bytes: int, threads: int, rounds: int) -> tuple[Series, int]:
-    """Output tokens a second of 32 streams; and private memory less the pages they took."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    rates: Series
+    """Output tokens a second of 32 streams."""
+    memory: Private
+    pages: int
+    """KV pages that `memory` holds."""
+
+
+def load(folder: Path, threads: int, rounds: int) -> Served:
+    """Of a server of its own. What else maps the weights meanwhile makes them count as shared."""
     with served.running(folder, "--threads", str(threads)) as server:
         first = served.load(server, streams=STREAMS, prompt=126, output=128, seed=0)
         # Now, for the prefix cache keeps what later loads ask: their pages are harder to count.
-        private = server.private_bytes() - served.pages_taken(first) * page_bytes
+        memory, pages = server.private(), served.pages_taken(first)
         rates = tuple(
             served.load(server, streams=STREAMS, prompt=126, output=128, seed=seed).output_rate
             for seed in range(1, rounds + 1)
         )
-    return Series(rates), private
+    return Served(Series(rates), memory, pages)
 
 
 def weight_bytes(folder: Path) -> int:

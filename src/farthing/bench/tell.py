@@ -43,7 +43,8 @@ def lines(result: Result) -> list[str]:
         f"beside the native call, batch 32: {beside.share:.1%} of a step of"
         f" {beside.step_seconds * 1e3:.2f} ms",
         f"32 streams through HTTP: {result.served.median:,.0f} output tokens/s; both processes keep"
-        f" {result.private_bytes / 1e6:,.0f} MB private, less KV pages",
+        f" {result.private_bytes / 1e6:,.0f} MB of their own, less KV pages, and"
+        f" {result.file_bytes / 1e6:,.0f} MB of mapped files",
     ]
 
 
@@ -62,6 +63,7 @@ def record(result: Result) -> dict[str, Any]:
         "first_token_seconds": series(result.first_token),
         "served_tokens_per_second": series(result.served),
         "private_bytes": result.private_bytes,
+        "file_bytes": result.file_bytes,
         "beside_native": {
             "share": beside.share,
             "step_seconds": beside.step_seconds,

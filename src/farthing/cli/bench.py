@@ -26,11 +26,7 @@ def measure(
     quick: Annotated[bool, Parameter(negative=())] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
-    """Measure prefill, decode, load time and memory, each against this machine's roofline.
-
-    A share of the roofline is of the least time that the machine's own limits allow: for each part
-    of a step its bytes at the read bandwidth, or its operations at their peak. Rows are measured in
-    turn, several times; the median counts. The last line is JSON. Close what else is running.
+    """As HELP says.
 
     Parameters
     ----------
