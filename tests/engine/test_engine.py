@@ -37,7 +37,8 @@ def test_no_stop_id_is_chosen_too_early():
 
 def test_bias_and_penalties_steer_the_choice():
     assert set(plain(logit_bias={9: 100.0}).tokens["a"]) == {9}
-    assert set(plain(frequency_penalty=50.0, logit_bias={9: 100.0}).tokens["a"][:2]) == {9}
+    often = plain(frequency_penalty=50.0, logit_bias={9: 100.0}).tokens["a"]
+    assert set(often[:2]) == {9} and often.count(9) <= 3, "each time takes 50 more"
     assert len(set(plain(30, presence_penalty=99.0).tokens["a"])) == 30
     strong = plain(30, repetition_penalty=100.0).tokens["a"]
     assert len({*strong, 1, 2, 3}) == 33, "the prompt counts too"
