@@ -11,9 +11,15 @@ from rich.console import Console
 from farthing.cli import models
 from farthing.store.pulling import DEFAULT
 
-bench = App(
-    name="bench", help="Measure this machine, and farthing on it; or any OpenAI server under load."
-)
+HELP = """Measure prefill, decode, load time and memory, each against this machine's roofline.
+
+`farthing bench serve URL` loads an OpenAI-compatible server instead.
+
+A share of the roofline is of the least time that the machine's own limits allow: for each part of a
+step its bytes at the read bandwidth, or its operations at their peak. Rows are measured in turn,
+several times; the median counts. The last line is JSON. Close what else is running."""
+
+bench = App(name="bench", help=HELP)
 
 
 @bench.default
