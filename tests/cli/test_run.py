@@ -152,3 +152,12 @@ def test_the_time_a_person_takes_is_on_no_bill(smollm2, monkeypatch):
         assert sum(answer.usage.nanoseconds) == 7
     assert local.engine.clock.read().idle == 2 * 10**12
     assert local.engine.clock.check() == 0
+
+
+def test_the_real_model_gives_the_same_answer_to_the_same_seed(smollm2_home, capsys):
+    command = ["run", "smollm2-135m", "Hello", "--temperature", "1", "--seed", "7", "--json"]
+    texts = []
+    for _ in range(2):
+        assert cli.main([*command, "--max-tokens", "6"]) == 0
+        texts.append(json.loads(capsys.readouterr().out)["text"])
+    assert texts[0] == texts[1] and texts[0]
