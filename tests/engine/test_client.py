@@ -105,7 +105,10 @@ def test_a_killed_engine_fails_what_it_had_bills_it_and_is_back_in_two_seconds()
             assert usage.completion_tokens == len(seen) and usage.prompt_tokens == 150
             assert sum(usage.nanoseconds) >= before.busy and usage.nanoseconds[2] > 0
             assert engine.deaths == 1 and back < 2
-            assert (await engine.read()).busy > sum(usage.nanoseconds)
+            clock = await engine.read()
+            assert clock.busy > sum(usage.nanoseconds)
+            assert clock.completion_tokens == len(seen) + 5, "sums go on where they were"
+            assert clock.load > engine.info.load_nanoseconds
             return later
 
     assert asyncio.run(go()) == alone(request("later", PROMPT, 5)).tokens["later"]
