@@ -90,9 +90,9 @@ struct Model {
     return slot;
   }
   // A slot wide enough for what a weight's linear reads.
-  size_t quantized(size_t slot, const Weight& w) const {
+  size_t quantized(size_t slot, const Weight& w, Rounding whole = Rounding::kInt8) const {
     building();
-    const size_t bytes = w.form == Form::kBf16 ? 2 * w.k() : w.k() + w.k() / kGroup * 20;
+    const size_t bytes = rounded_bytes(w.form == Form::kBf16 ? Rounding::kBf16 : whole, w.columns);
     require(slot < program.slots(), "no such slot");
     require(program.slot_at(slot).stride >= bytes, "the input of a linear is too narrow");
     return slot;
@@ -315,13 +315,16 @@ NB_MODULE(_native, module) {
                                m.floats(out, width, heads)});
            })
       .def("quantize",
-           [](Model& m, size_t in, size_t width, bool bf16, size_t out) {
+           [](Model& m, size_t in, size_t width, const std::string& kind, size_t out) {
              m.floats(in, width);
-             const size_t k = round_up(width, kGroup);
+             require(kind == "int8" || kind == "int8x2" || kind == "bf16", "no such rounding");
+             const Rounding rounding = kind == "bf16"   ? Rounding::kBf16
+                                       : kind == "int8" ? Rounding::kInt8
+                                                        : Rounding::kInt8Twice;
              require(out < m.program.slots() &&
-                         m.program.slot_at(out).stride >= (bf16 ? 2 * k : k + k / kGroup * 20),
+                         m.program.slot_at(out).stride >= rounded_bytes(rounding, width),
                      "a slot is too narrow");
-             m.program.op(Quantize{in, width, bf16, out});
+             m.program.op(Quantize{in, width, rounding, out});
            })
       .def("linear", add_linear)
       .def("rope",
@@ -359,7 +362,12 @@ NB_MODULE(_native, module) {
            })
       .def("logits",
            [](Model& m, size_t in, size_t weight) {
-             m.program.op(Logits{m.quantized(in, m.weight(weight)), weight});
+             const Weight& w = m.weight(weight);
+             m.quantized(in, w, Rounding::kInt8Twice);
+             require(w.form == Form::kBf16 || m.program.slot_at(in).stride ==
+                                                  rounded_bytes(Rounding::kInt8Twice, w.columns),
+                     "the two rounded rows of the logits' input must lie side by side");
+             m.program.op(Logits{in, weight});
            })
       .def("finish",
            [](Model& m, size_t cache_bytes) {

@@ -67,10 +67,14 @@ struct AttendTask {
 constexpr size_t attend_state(size_t head_width) { return round_up(head_width, 16) + 16; }
 constexpr size_t kAttendScratch = 8 * kSpan * 6 + 8 * 16 * 4;
 
+constexpr size_t q8_bytes(size_t k) { return round_up(k + k / kGroup * 20, 64); }
+
 struct Kernels {
   const char* isa;
   void (*linear[static_cast<size_t>(Form::kForms)])(const LinearTask&);
   void (*quantize_q8)(const float* x, size_t width, uint8_t* out);
+  // Two rows, each up to 64 bytes: of x, and of what the first leaves of it.
+  void (*quantize_twice)(const float* x, size_t width, uint8_t* out);
   void (*to_bf16)(const float* x, size_t width, uint16_t* out);
   void (*rms_norm)(const float* x, const float* weight, size_t heads, size_t width, float eps,
                    float* y);

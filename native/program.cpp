@@ -62,6 +62,12 @@ size_t Weight::block_bytes() const {
   return round_up(total, 64);
 }
 
+size_t rounded_bytes(Rounding rounding, size_t width) {
+  const size_t k = round_up(width, kGroup);
+  if (rounding == Rounding::kBf16) return 2 * k;
+  return q8_bytes(k) * (rounding == Rounding::kInt8Twice ? 2 : 1);
+}
+
 void Program::Free::operator()(void* p) const { std::free(p); }
 
 Program::Program(const Kernels& kernels, size_t threads, size_t max_tokens, size_t max_context)
@@ -95,7 +101,7 @@ void Program::finish(size_t cache_bytes) {
   }
   if (vocabulary_) {
     logits_stride_ = round_up(vocabulary_, kRows);
-    logits_.reset(aligned<float>(kLogitRows * logits_stride_));
+    logits_.reset(aligned<float>(2 * kLogitRows * logits_stride_));
   }
   lay_out_cache(cache_bytes);
   lay_out_pieces();

@@ -61,9 +61,13 @@ struct Norm {
   float eps;
   size_t out;
 };
+// What a linear's input is rounded to; kInt8Twice is int8, and again what that leaves.
+enum class Rounding : uint8_t { kInt8, kInt8Twice, kBf16 };
+size_t rounded_bytes(Rounding rounding, size_t width);
+
 struct Quantize {
   size_t in, width;
-  bool bf16;
+  Rounding rounding;
   size_t out;
 };
 // `residual` is a slot added to the product, or kNone.

@@ -198,10 +198,18 @@ void Worker::operator()(const Norm& op, Range range) {
 
 void Worker::operator()(const Quantize& op, Range range) {
   for (size_t t = range.begin; t < range.end; ++t) {
-    if (op.bf16)
-      k_.to_bf16(floats(op.in, t), op.width, reinterpret_cast<uint16_t*>(row(op.out, t)));
-    else
-      k_.quantize_q8(floats(op.in, t), op.width, row(op.out, t));
+    const float* x = floats(op.in, t);
+    uint8_t* out = row(op.out, t);
+    switch (op.rounding) {
+      case Rounding::kInt8:
+        k_.quantize_q8(x, op.width, out);
+        break;
+      case Rounding::kInt8Twice:
+        k_.quantize_twice(x, op.width, out);
+        break;
+      case Rounding::kBf16:
+        k_.to_bf16(x, op.width, reinterpret_cast<uint16_t*>(out));
+    }
   }
 }
 
@@ -234,20 +242,23 @@ void Worker::operator()(const Attend& op, Range range) {
 
 void Worker::operator()(const Logits&, Range) {}
 
+// A wanted row comes as two rows of codes, each beside the other: their products are added.
 void Worker::logits(const Logits& op) {
   const Weight& w = program_.weights_[op.weight];
   const size_t blocks = w.blocks(), unit = 24, units = (blocks + unit - 1) / unit;
+  const size_t parts = w.form == Form::kBf16 ? 1 : 2;
   LinearTask task{};
   task.weights = w.data;
   task.block_bytes = w.block_bytes();
   task.k = w.k();
   task.group = w.group;
-  task.x_stride = program_.slots_[op.in].stride;
+  task.x_stride = program_.slots_[op.in].stride / parts;
   task.y = program_.logits_.get();
   task.y_stride = program_.logits_stride_;
   for (size_t begin = 0; begin < step_->row_count; begin += kLogitRows) {
+    const size_t rows = std::min(kLogitRows, step_->row_count - begin);
     task.x = row(op.in, begin);
-    task.tokens = std::min(kLogitRows, step_->row_count - begin);
+    task.tokens = rows * parts;
     Counter& next = counter();
     for (size_t u = next.take(); u < units; u = next.take()) {
       task.block0 = u * unit;
@@ -255,14 +266,17 @@ void Worker::logits(const Logits& op) {
       k_.linear[static_cast<size_t>(w.form)](task);
     }
     meet();
-    Counter& row = counter();
-    for (size_t r = row.take(); r < task.tokens; r = row.take()) choose(begin + r, r);
+    Counter& next_row = counter();
+    for (size_t r = next_row.take(); r < rows; r = next_row.take()) {
+      float* logits = task.y + r * parts * task.y_stride;
+      if (parts == 2) k_.add(logits, logits + task.y_stride, task.y_stride, logits);
+      choose(begin + r, logits);
+    }
     meet();
   }
 }
 
-void Worker::choose(size_t r, size_t in_buffer) {
-  float* logits = program_.logits_.get() + in_buffer * program_.logits_stride_;
+void Worker::choose(size_t r, float* logits) {
   const size_t n = program_.vocabulary_;
   if (step_->logits) std::memcpy(step_->logits + r * n, logits, n * sizeof(float));
   if (!step_->sampling) return;

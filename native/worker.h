@@ -44,7 +44,7 @@ class Worker {
   void attend_merge(const Attend& op, size_t group, size_t head);
   void write_kv(const Attend& op, size_t token, size_t head);
   void logits(const Logits& op);
-  void choose(size_t row, size_t in_buffer);
+  void choose(size_t row, float* logits);
   void blocks(const Linear& op, const Part& part, Range range, size_t block0, size_t block1);
 
   size_t segment_of(size_t token) const;

@@ -36,17 +36,13 @@ INLINE void quantize_group(F a, F b, int8_t* codes, float* scale) {
   *scale = top * (1.f / 127.f);
 }
 
-static void quantize_q8(const float* x, size_t width, uint8_t* out) {
-  const size_t k = round_up(width, kGroup), groups = k / kGroup;
-  int8_t* codes = reinterpret_cast<int8_t*>(out);
-  float *scale = reinterpret_cast<float*>(out + k), *scaled_sum = scale + groups;
+// The sums of a row's codes, behind them. 64 codes at once; behind the last half come scales, whose
+// sums are left out.
+INLINE void sum_codes(uint8_t* row, size_t k) {
+  const size_t groups = k / kGroup;
+  const int8_t* codes = reinterpret_cast<const int8_t*>(row);
+  float *scale = reinterpret_cast<float*>(row + k), *scaled_sum = scale + groups;
   int32_t* negated = reinterpret_cast<int32_t*>(scaled_sum + groups);
-  for (size_t g = 0; g < groups; ++g) {
-    const size_t at = g * kGroup;
-    const F b = at + 16 < width ? load_up_to(x, at + 16, width) : zero();
-    quantize_group(load_up_to(x, at, width), b, codes + at, scale + g);
-  }
-  // 64 codes at once; behind the last half come scales, whose sums are left out.
   for (size_t g = 0; g < groups; g += 2) {
     int32_t sums[4];
     sums_of_16(codes + g * kGroup, sums);
@@ -58,6 +54,34 @@ static void quantize_q8(const float* x, size_t width, uint8_t* out) {
       negated[groups + 2 * (g + i) + 1] = -second;
     }
   }
+}
+
+template <bool kTwice>
+INLINE void quantize_row(const float* x, size_t width, uint8_t* out) {
+  const size_t k = round_up(width, kGroup);
+  uint8_t* rest = out + q8_bytes(k);
+  for (size_t at = 0; at < k; at += kGroup) {
+    const F a = load_up_to(x, at, width);
+    const F b = at + 16 < width ? load_up_to(x, at + 16, width) : zero();
+    int8_t* codes = reinterpret_cast<int8_t*>(out) + at;
+    float* scale = reinterpret_cast<float*>(out + k) + at / kGroup;
+    quantize_group(a, b, codes, scale);
+    if constexpr (kTwice) {
+      const F s = set(*scale);
+      quantize_group(sub(a, mul(widen(codes), s)), sub(b, mul(widen(codes + 16), s)),
+                     reinterpret_cast<int8_t*>(rest) + at,
+                     reinterpret_cast<float*>(rest + k) + at / kGroup);
+    }
+  }
+  sum_codes(out, k);
+  if constexpr (kTwice) sum_codes(rest, k);
+}
+
+static void quantize_q8(const float* x, size_t width, uint8_t* out) {
+  quantize_row<false>(x, width, out);
+}
+static void quantize_twice(const float* x, size_t width, uint8_t* out) {
+  quantize_row<true>(x, width, out);
 }
 
 static void to_bf16(const float* x, size_t width, uint16_t* out) {

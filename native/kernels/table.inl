@@ -17,6 +17,7 @@ static constexpr Kernels kTable{
         linear<Dense, kDenseBlocks, kDenseTokens>,
     },
     quantize_q8,
+    quantize_twice,
     to_bf16,
     rms_norm,
     rope,

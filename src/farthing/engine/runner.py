@@ -58,16 +58,16 @@ class NativeRunner:
         threads = config.threads or machine.cores().usable
         self.program = _native.Program(self.isa, threads, config.max_step_tokens, self.max_context)
         recording = Recording(shape.layers)
-        logits = model.forward(recording, recording)
+        model.forward(recording, recording)
         try:
-            lower(recording, logits, self.program)
+            lower(recording, self.program)
             self.program.finish(config.cache_bytes)
         except ValueError as error:
             raise FormatError(f"{folder}: {error}") from error
         self.threads: int = self.program.threads
         self.page_bytes: int = self.program.page_bytes
         self.pages: int = self.program.pages
-        self._work = Work(recording, logits)
+        self._work = Work(recording)
 
     def run(self, step: Step) -> Sampled:
         s, rows = step.sampling, len(step.rows)

@@ -53,7 +53,7 @@ class Llama:
             x = ops.add(x, block.attend(x, step, layer))
             x = ops.add(x, block.mlp(x))
         x = ops.rms_norm(ops.rows(x, step), self.norm, eps=self.config.norm_eps)
-        return ops.linear(x, self.head)
+        return ops.logits(x, self.head)
 
 
 class Mistral(Llama):

@@ -31,6 +31,14 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     return _reading(x).linear(x, weight, bias)
 
 
+def logits(x: Any, weight: Any) -> Any:
+    """[R, K] -> [R, V]: a linear whose input keeps 16 bits, where others keep 8.
+
+    A third of what int8 inputs cost in divergence is lost in this one product.
+    """
+    return _reading(x).logits(x, weight)
+
+
 def rope(x: Any, positions: Any, rotation: Rotation, *, heads: int) -> Any:
     """Rotary position embedding (Su et al., 2104.09864) of each head of [T, D]."""
     return _reading(x).rope(x, positions, rotation, heads=heads)

@@ -7,7 +7,7 @@ quantized once. Values take slots, and give them back when nobody reads them any
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from farthing.ops.record import Note, Recording, Symbol
 from farthing.ops.rotation import Rotation
 
 INPUT_GROUP = 32
+Rounding = Literal["int8", "int8x2", "bf16"]
+"""What a linear's input is rounded to; int8x2 is int8, and again what that leaves."""
 MEETS = ("linear", "attend", "logits")
 """Ops that all threads do together: nobody passes them before all have come."""
 
@@ -46,7 +48,7 @@ class Lowering:
     program: Any
     instructions: list[Instruction] = field(default_factory=list)
     values: dict[Symbol, Value] = field(default_factory=dict)
-    quantized: dict[tuple[Symbol, bool], Value] = field(default_factory=dict)
+    quantized: dict[tuple[Symbol, Rounding], Value] = field(default_factory=dict)
     angles: dict[int, Value] = field(default_factory=dict)
     weights: dict[int, int] = field(default_factory=dict)
 
@@ -71,8 +73,8 @@ class Lowering:
         return self.weights[id(tensor)]
 
 
-def lower(recording: Recording, logits: Symbol, program: Any) -> None:
-    """Builds the native program. `logits` is what the page returned: a linear of wanted rows."""
+def lower(recording: Recording, program: Any) -> None:
+    """Builds the native program of a recording."""
     lowering = Lowering(program)
     done: set[int] = set()
     residuals = _residuals(recording.notes)
@@ -80,14 +82,12 @@ def lower(recording: Recording, logits: Symbol, program: Any) -> None:
     for at, note in enumerate(recording.notes):
         if at in done:
             continue
-        if note.out is logits:
-            _logits(lowering, note)
-        elif note.name == "linear":
+        if note.name == "linear":
             bits = note.weights[0].form.bits
             together = [
                 i
                 for i in range(at, len(recording.notes))
-                if _joins(recording.notes[i], note, bits) and recording.notes[i].out is not logits
+                if _joins(recording.notes[i], note, bits)
             ]
             done.update(together)
             _linear(lowering, [recording.notes[i] for i in together], residuals)
@@ -156,17 +156,16 @@ def _lifetimes(instructions: list[Instruction]) -> None:
         stage += crossing
 
 
-def _quantized(lowering: Lowering, symbol: Symbol, bf16: bool) -> Value:
-    key = (symbol, bf16)
+def _quantized(lowering: Lowering, symbol: Symbol, kind: Rounding) -> Value:
+    key = (symbol, kind)
     if key not in lowering.quantized:
         source, width = lowering.values[symbol], symbol.width
         k = _up(width, INPUT_GROUP)
-        out = Value(_up(2 * k if bf16 else k + k // INPUT_GROUP * 20, 64), symbol.wanted)
+        q8 = k + k // INPUT_GROUP * 20
+        size = {"bf16": 2 * k, "int8": q8, "int8x2": 2 * _up(q8, 64)}[kind]
+        out = Value(_up(size, 64), symbol.wanted)
         lowering.add(
-            "quantize",
-            [source],
-            [out],
-            lambda p: p.quantize(source.slot, width, bf16, out.slot),
+            "quantize", [source], [out], lambda p: p.quantize(source.slot, width, kind, out.slot)
         )
         lowering.quantized[key] = out
     return lowering.quantized[key]
@@ -175,8 +174,8 @@ def _quantized(lowering: Lowering, symbol: Symbol, bf16: bool) -> Value:
 def _linear(
     lowering: Lowering, notes: list[Note], residuals: dict[Symbol, tuple[Note, int]]
 ) -> None:
-    bf16 = notes[0].weights[0].form.bits == 16
-    source = _quantized(lowering, notes[0].inputs[0], bf16)
+    kind: Rounding = "bf16" if notes[0].weights[0].form.bits == 16 else "int8"
+    source = _quantized(lowering, notes[0].inputs[0], kind)
     weights = [lowering.weight(note.weights[0]) for note in notes]
     biases = [None if note.weights[1] is None else _vector(note.weights[1]) for note in notes]
     added = [residuals[note.out][0] if note.out in residuals else None for note in notes]
@@ -198,9 +197,8 @@ def _linear(
 
 
 def _logits(lowering: Lowering, note: Note) -> None:
-    assert note.name == "linear" and note.out.wanted, "a page must return the wanted rows' logits"
-    assert note.weights[1] is None, "a head with a bias has no kernel"
-    source = _quantized(lowering, note.inputs[0], note.weights[0].form.bits == 16)
+    kind: Rounding = "bf16" if note.weights[0].form.bits == 16 else "int8x2"
+    source = _quantized(lowering, note.inputs[0], kind)
     weight = lowering.weight(note.weights[0])
     lowering.add("logits", [source], [], lambda p: p.logits(source.slot, weight))
 
@@ -290,6 +288,7 @@ def _rows(lowering: Lowering, note: Note) -> None:
 
 RULES: dict[str, Callable[[Lowering, Note], None]] = {
     "embedding": _embedding,
+    "logits": _logits,
     "rms_norm": _rms_norm,
     "rope": _rope,
     "attention": _attention,

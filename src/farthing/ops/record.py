@@ -81,6 +81,11 @@ def linear(x: Symbol, weight: Packed, bias: Packed | None = None) -> Symbol:
     return x.recording.note("linear", x, width=weight.shape[0], weights=(weight, bias))
 
 
+def logits(x: Symbol, weight: Packed) -> Symbol:
+    assert x.wanted, "logits are of wanted rows"
+    return x.recording.note("logits", x, width=weight.shape[0], weights=(weight,))
+
+
 def rope(x: Symbol, positions: Symbol, rotation: Rotation, *, heads: int) -> Symbol:
     assert rotation.width * heads == x.width, "a rotation must be as wide as a head"
     return x.recording.note("rope", x, width=x.width, rotation=rotation, heads=heads)

@@ -10,10 +10,20 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from farthing.ops.reference_cache import LayerCache, Step
-from farthing.ops.reference_linear import Weight, linear
+from farthing.ops.reference_linear import Weight, linear, logits
 from farthing.ops.rotation import Rotation
 
-__all__ = ["add", "attention", "embedding", "linear", "rms_norm", "rope", "rows", "silu_mul"]
+__all__ = [
+    "add",
+    "attention",
+    "embedding",
+    "linear",
+    "logits",
+    "rms_norm",
+    "rope",
+    "rows",
+    "silu_mul",
+]
 
 
 def embedding(table: Any, tokens: Any) -> Any:

@@ -68,6 +68,15 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     return y if bias is None else y + bias
 
 
+def logits(x: Any, weight: Any) -> Any:
+    """Like linear; int8 inputs come as two products, of the codes and of what they leave."""
+    if not isinstance(weight, Weight) or weight.activations != "int8":
+        return linear(x, weight)
+    codes, scales = quantize(x)
+    rounded = codes.astype(np.float32) * np.repeat(scales, COLUMNS, 1)[:, : x.shape[1]]
+    return linear(x, weight) + linear(x - rounded, weight)
+
+
 def quantize(x: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """[T, K] -> codes [T, K] in -127..127 and scales [T, B], by token and 32 inputs.
 

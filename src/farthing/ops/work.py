@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.ops.record import Note, Recording, Symbol
+from farthing.ops.record import Note, Recording
 
 HEAD_ROWS = 32
 
@@ -35,13 +35,12 @@ class OpWork:
 
 
 class Work:
-    def __init__(self, recording: Recording, logits: Symbol) -> None:
+    def __init__(self, recording: Recording) -> None:
         self.notes = recording.notes
-        self.logits = logits
-        linears = [n for n in self.notes if n.name == "linear" and n.out is not logits]
+        linears = [n for n in self.notes if n.name == "linear"]
         self._linear_bytes = sum(n.weights[0].data.nbytes for n in linears)
         self._linear_token = sum(_linear(n, 1).seconds_of_operations for n in linears)
-        (head,) = [n for n in self.notes if n.out is logits]
+        (head,) = [n for n in self.notes if n.name == "logits"]
         self._head_bytes = head.weights[0].data.nbytes
         self._head_row = _linear(head, 1).seconds_of_operations
         self._attention = [n for n in self.notes if n.name == "attention"]
@@ -50,7 +49,7 @@ class Work:
         """tokens [S]: new ones of each sequence; contexts [S]: positions before them."""
         total, out = sum(tokens), []
         for note in self.notes:
-            if note.out is self.logits:
+            if note.name == "logits":
                 out.append(_head(note, rows))
             elif note.name == "linear":
                 out.append(_linear(note, total).work)
