@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,11 +55,17 @@ class Served:
     def api(self) -> str:
         return f"{self.url}/v1"
 
+    def measured(self) -> None:
+        """Waits until it has told its speed."""
+        while "[machine]" not in self.said:
+            assert self.process.poll() is None
+            time.sleep(0.02)
+
     def end(self, *signals: int) -> int:
         for number in signals or (signal.SIGTERM,):
             self.process.send_signal(number)
         try:
-            code = self.process.wait(20)
+            code = self.process.wait(10)  # what a service manager grants, at the least
         finally:
             self.process.kill()
             for reader in self._readers:

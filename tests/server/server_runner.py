@@ -15,6 +15,8 @@ from farthing.engine.types import Sampled, Step
 
 DEADLY = 0
 """The token <|endoftext|>, five of it in a prompt, kills the process."""
+HANGING = 1
+"""The token <|im_start|>, five of it in a prompt, and the step never ends."""
 VOCABULARY = 259
 STEP_SECONDS = 0.002
 
@@ -24,6 +26,8 @@ class ServerRunner(ToyRunner):
         time.sleep(STEP_SECONDS)
         if len(step.tokens) > len(step.positions) and (step.tokens == DEADLY).sum() >= 5:
             os.kill(os.getpid(), signal.SIGKILL)
+        if len(step.tokens) > len(step.positions) and (step.tokens == HANGING).sum() >= 5:
+            time.sleep(600)
         return super().run(step)
 
 

@@ -53,10 +53,10 @@ def test_it_answers_as_itself_streamed_whole_alone_and_among_others(client):
     several = ask(n=4).choices
 
     counted = client.completions.create(
-        model="smollm2-135m", prompt="1, 2, 3, 4, 5, 6,", temperature=0, max_tokens=9
+        model="smollm2-135m", prompt="1, 2, 3, 4, 5, 6,", temperature=0, max_tokens=10
     )
 
-    assert counted.choices[0].text == " 7, 8, 9"
+    assert counted.choices[0].text.startswith(" 7, 8, 9")
     assert "".join(pieces) == whole
     assert {choice.message.content for choice in several} == {whole}
 

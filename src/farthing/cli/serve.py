@@ -30,7 +30,7 @@ def serve(
     alias: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     max_answers: int = 256,
     max_answers_per_key: int = 0,
-    grace_seconds: float = 4.0,
+    grace_seconds: float = 3.0,
     patience_seconds: float = 60.0,
     measure: bool = True,
 ) -> int:

@@ -16,6 +16,17 @@ EVERY = 1.0
 """Seconds between rows while the engine works."""
 IDLE = 15
 """Beats between rows while it has nothing to do."""
+ANSWER_SECONDS = 1.0
+"""How long an engine may take to say where it stands."""
+
+
+async def counters(engine: EngineClient) -> Counters:
+    """As they are now; as they were last told, if the engine is too deep in a step to say."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await engine.read()
+    except TimeoutError:
+        return engine.clock
 
 
 class Beat:
@@ -43,13 +54,13 @@ class Beat:
             quiet += 1
             if quiet >= IDLE or self.engine.clock.busy != self._written.busy:
                 quiet = 0
-                self._write(await self.engine.read())
+                self._write(await counters(self.engine))
 
     async def last(self) -> None:
-        self._write(await self.engine.read())
+        self._write(await counters(self.engine))
 
-    def _write(self, counters: Counters) -> None:
-        now, reading = time.time_ns(), Reading(counters.busy, counters.idle, counters.load)
+    def _write(self, told: Counters) -> None:
+        now, reading = time.time_ns(), Reading(told.busy, told.idle, told.load)
         if reading == self._written:
             return
         # The wall clock may be set back; a row never ends before it begins.

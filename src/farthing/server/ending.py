@@ -1,12 +1,16 @@
 """How a server ends: told once it lets answers finish for a while, told twice it hurries."""
 
 import asyncio
+import os
 import signal
 
+from farthing.engine.client import EngineClient
 from farthing.server.state import State
 
 LAST_WORDS = 1.0
 """Seconds that answers told to end have for saying so."""
+PATIENCE = 2.0
+"""Seconds an engine has to end by itself."""
 
 
 class Ending:
@@ -35,6 +39,19 @@ async def drain(state: State, grace_seconds: float, hurry: asyncio.Event) -> Non
     await asyncio.wait({waiting}, timeout=LAST_WORDS)
     for task in both:
         task.cancel()
+
+
+async def end_engine(engine: EngineClient, bills: set[asyncio.Task[None]]) -> None:
+    """Ends it, whatever it hangs in; the bills that wait for its last word are written then."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await engine.stop()
+    except TimeoutError:
+        if engine.pid is not None:
+            os.kill(engine.pid, signal.SIGKILL)
+        await engine.stop()
+    if bills:
+        await asyncio.wait(bills, timeout=LAST_WORDS)
 
 
 async def _until_idle(state: State) -> None:

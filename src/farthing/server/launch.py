@@ -19,7 +19,7 @@ from farthing.meter.writer import Writer
 from farthing.server.app import make_app
 from farthing.server.bills import Bills
 from farthing.server.clock import Beat
-from farthing.server.ending import Ending, drain
+from farthing.server.ending import LAST_WORDS, Ending, drain, end_engine
 from farthing.server.greeting import greeting, speed_lines
 from farthing.server.guard import App
 from farthing.server.keys import Keys, need_keys, read_keys
@@ -52,11 +52,13 @@ async def _serve(options: Options) -> int:
         engine = await EngineClient.start(
             options.model.folder, options.engine, factory=options.factory
         )
+        tasks: set[asyncio.Task[None]] = set()
         try:
             state = make_state(options, engine, tokenizer, writer)
+            tasks = state.tasks
             return await _answer(options, state, keys, listener)
         finally:
-            await engine.stop()
+            await end_engine(engine, tasks)
 
 
 def make_state(
@@ -124,7 +126,9 @@ async def _answer(options: Options, state: State, keys: Keys, listener: socket.s
     await serving
     for task in (told, *others):
         task.cancel()
-    await asyncio.gather(*state.tasks, *others, return_exceptions=True)
+    await asyncio.gather(*others, return_exceptions=True)
+    if state.tasks:
+        await asyncio.wait(state.tasks, timeout=LAST_WORDS)
     await beat.last()
     return 0
 

@@ -25,7 +25,7 @@ class Options:
     """Answers in flight, running or waiting; one more is refused with 503."""
     max_answers_per_key: int = 0
     """The same for one API key, refused with 429; 0 means no limit of its own."""
-    grace_seconds: float = 4.0
+    grace_seconds: float = 3.0
     """How long answers may go on when the server is told to end."""
     patience_seconds: float = 60.0
     """How long a client may leave a stream unread before it is cut off."""

@@ -8,6 +8,7 @@ from importlib.resources import files
 from fastapi import Request, Response
 
 from farthing.server.body import state_of
+from farthing.server.clock import counters
 
 PROMETHEUS = "text/plain; version=1.0.0; charset=utf-8"
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
@@ -25,7 +26,7 @@ async def health(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     state = state_of(request)
-    text = state.metrics.text(await state.engine.read())
+    text = state.metrics.text(await counters(state.engine))
     return Response(text, headers={"content-type": PROMETHEUS})
 
 
