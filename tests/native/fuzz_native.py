@@ -18,13 +18,13 @@ def model(threads: int = 2) -> Any:
     """Embedding, one attention, a head: 40 tokens, up to 64 a step and 256 positions."""
     rng = np.random.default_rng(0)
     op = OneOp("portable", max_tokens=64, threads=threads, max_context=256)
-    native, x, y = op.native, op.floats(WIDTH), op.floats(WIDTH)
+    native, x, y = op.native, op.floats(WIDTH), op.shared(WIDTH)
     native.embed(op.weight(matrix(rng, FORMS["bf16"], VOCABULARY, WIDTH, 1.0)), x)
     native.attend(x, x, x, 0, 1, 1, WIDTH, 0.25, 0, y)
-    wanted = native.slot(4 * WIDTH, True, False, True)
+    wanted = op.slot(4 * WIDTH, wanted=True)
     native.rows(y, WIDTH, wanted)
-    rounded = native.slot(2 * up(WIDTH, 32), True, False, True)
-    native.quantize(wanted, WIDTH, True, rounded)
+    rounded = op.slot(2 * up(WIDTH, 32), wanted=True)
+    native.quantize(wanted, WIDTH, "bf16", rounded)
     native.logits(rounded, op.weight(matrix(rng, FORMS["bf16"], VOCABULARY, WIDTH, 1.0)))
     native.finish(20 * 64 * 64)
     return native

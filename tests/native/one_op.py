@@ -37,12 +37,19 @@ class OneOp:
         self.native = _native.Program(isa, threads, max_tokens, max_context)
         self.tables: Any = np.zeros((1, 0), np.int32)
         self.finished = False
+        # With several threads each makes the small values for itself, and only what they make
+        # together (`shared`) can be read afterwards.
+        self.small = threads > 1
 
-    def slot(self, bytes: int) -> int:
-        return self.native.slot(bytes, False, False, True)
+    def slot(self, bytes: int, *, wanted: bool = False) -> int:
+        return self.native.slot(bytes, wanted, self.small, True)
 
     def floats(self, width: int) -> int:
         return self.slot(4 * up(width, 16))
+
+    def shared(self, width: int) -> int:
+        """For what a linear or an attention writes."""
+        return self.native.slot(4 * up(width, 16), False, False, True)
 
     def weight(self, matrix: Matrix) -> int:
         data = aligned(weight.pack(matrix))
@@ -67,11 +74,11 @@ class OneOp:
         width = values.shape[1]
         k = up(width, 32)
         out = self.slot(2 * k if bf16 else k + k // 32 * 20)
-        self.native.quantize(self.input(values), width, bf16, out)
+        self.native.quantize(self.input(values), width, "bf16" if bf16 else "int8", out)
         return out
 
     def linear(self, x: Floats, matrix: Matrix, bias: Floats | None = None) -> int:
-        out = self.floats(matrix.shape[0])
+        out = self.shared(matrix.shape[0])
         source = self.quantized(x, bf16=matrix.form.bits == 16)
         self.native.linear(source, [self.weight(matrix)], [out], [bias], [None])
         return out

@@ -87,4 +87,5 @@ def test_native_logits_are_numpys(isa: str, read: Any, case: str) -> None:
 
 def test_most_models_differ_by_rounding_alone(isa: str, read: Any) -> None:
     assert np.median([error(read, case).max() for case in CASES]) < 0.01
-    assert min(error(read, case).max() for case in CASES) < 1e-5
+    # a flip in what the logits' second rounding leaves moves them by 1 / (2 * 127 * 127) at most
+    assert min(error(read, case).max() for case in CASES) < 5e-5
