@@ -43,7 +43,7 @@ class Attention:
             rng.standard_normal((rows, kv_heads * width)).astype(np.float32) for _ in range(2)
         )
         self.op = OneOp(isa, max_tokens=rows, threads=threads, max_context=1024)
-        self.out = self.op.floats(self.heads * width)
+        self.out = self.op.shared(self.heads * width)
         slots = [self.op.input(x) for x in (self.q, self.k, self.v)]
         self.op.native.attend(*slots, 0, self.heads, kv_heads, width, self.scale, window, self.out)
 

@@ -71,6 +71,23 @@ def test_quantized_codes_are_the_references(isa: str, make: Any) -> None:
         np.testing.assert_array_equal(scaled, scale * -negated.astype(np.float32))
 
 
+def test_twice_quantized_codes_are_of_x_and_of_what_is_left(isa: str) -> None:
+    for width in WIDTHS:
+        x, op = rows(width), OneOp(isa)
+        one = up(up(width, 32) // 32 * 52, 64)
+        out = op.slot(2 * one)
+        op.native.quantize(op.input(x), width, "int8x2", out)
+        op.run(range(5))
+        raw, rest = op.raw(out), x
+        for at in (0, one):
+            codes, scale, *_ = parts(np.ascontiguousarray(raw[:, at : at + one]), width)
+            expected, scales = quantize(rest)
+            np.testing.assert_array_equal(codes[:, :width], expected)
+            np.testing.assert_array_equal(scale, scales)
+            rest = rest - expected * np.repeat(scales, 32, 1)[:, :width]
+        assert (np.abs(rest) <= np.repeat(scales, 32, 1)[:, :width] * 0.51).all()
+
+
 def test_halves_are_rounded_to_even(isa: str) -> None:
     x = np.arange(-32, 32, dtype=np.float32).reshape(2, 32) + np.float32(0.5)
     x[:, 0] = 127

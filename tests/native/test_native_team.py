@@ -55,7 +55,7 @@ def test_a_program_takes_its_threads_with_it() -> None:
 
 
 def test_arrays_of_slots_keep_their_program() -> None:
-    op = OneOp("portable", threads=2)
+    op = OneOp("portable")
     out = op.input(np.ones((4, 16), np.float32))
     op.run(range(4))
     view = op.native.slot_rows(out, 4).view(np.float32)
