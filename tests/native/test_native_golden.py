@@ -1,0 +1,92 @@
+"""The bits themselves: a hash of some toy logits and choices, for each instruction set.
+
+They change only together with NUMERICS (native/numerics.h), for caches and measured losses are
+keyed by that. After a change that is meant, raise NUMERICS and print the new hashes:
+
+    PYTHONPATH=src:tests/native python tests/native/test_native_golden.py
+
+fp32 is the same everywhere, so these hashes hold on every x86 processor. Only the bf16 instruction
+(`avx512bf16`) has a rounding of its own, which vendors need not share: its hash is asserted on the
+processors where it was taken.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_native import FORMS, config, folder, greedy, runner, step, tensors
+
+from farthing import _native
+from farthing.engine.runner import runnable
+
+GOLDEN: dict[int, dict[str, str | dict[str, str]]] = {
+    1: {
+        "avx512bf16": {"AuthenticAMD 26": "4586416ddd2f735103453397307c3bbd"},
+        "avx512vnni": "08cbca9ca3ba3746cd1821df1a28c77b",
+        "avx2vnni": "08cbca9ca3ba3746cd1821df1a28c77b",
+        "avx2": "08cbca9ca3ba3746cd1821df1a28c77b",
+        "portable": "012bbe337ac05fb04e63d36a62a4cdf8",
+    }
+}
+"""By NUMERICS; of avx512bf16 by vendor and family."""
+
+MODELS = {
+    "int4-min": config(),
+    "q4_k": config("qwen2", tie_word_embeddings=True),
+    "q6_k": config("qwen3", head_dim=32),
+    "bf16": config("mistral", sliding_window=100, head_dim=24),
+}
+
+
+NORM = "f8a387f0"
+"""Of a norm's random weights: the toys must be the ones that the hashes were taken of."""
+
+
+def processor() -> str:
+    """Vendor and family, as Linux tells them."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    found = [re.search(rf"^{name}\s*: (.*)$", text, re.M) for name in ("vendor_id", "cpu family")]
+    return " ".join(match[1] for match in found if match)
+
+
+def digest(at: Path) -> str:
+    """Of 150 tokens' logits in two chunks, and of 8 drawn tokens, by four models. In `at`."""
+    whole = hashlib.blake2b(digest_size=16)
+    tokens = np.random.default_rng(5).integers(0, 211, 150).tolist()
+    for name, c in MODELS.items():
+        held = tensors(c, FORMS[name])
+        norm = hashlib.blake2b(held["model.norm.weight"].tobytes(), digest_size=4).hexdigest()
+        assert norm == NORM, "NumPy draws other numbers than it did: take all hashes anew"
+        r = runner(folder(at / name, c, held))
+        for start, stop in ((0, 140), (140, 150)):
+            whole.update(r.logits(step([(0, start, tokens[start:stop])])).tobytes())
+        how = greedy(8, temperature=0.9, top_p=0.95, seed=np.arange(8), logprobs=2)
+        drawn = r.run(step([(1, 0, tokens[:8])], sampling=how))
+        for array in (drawn.ids, drawn.logprobs, drawn.top_ids, drawn.top_logprobs):
+            whole.update(array.tobytes())
+    return whole.hexdigest()
+
+
+def test_bits_change_only_with_numerics(isa: str, tmp_path: Path) -> None:
+    expected = GOLDEN[_native.NUMERICS][isa]
+    if isinstance(expected, dict):
+        if processor() not in expected:
+            pytest.skip(f"no hash was taken of {isa} on {processor()}")
+        expected = expected[processor()]
+    assert digest(tmp_path) == expected
+
+
+if __name__ == "__main__":
+    print(f"NUMERICS {_native.NUMERICS}, {processor()}")
+    for each in runnable():
+        os.environ["FARTHING_ISA"] = each
+        with tempfile.TemporaryDirectory() as folder_of_toys:
+            print(each, digest(Path(folder_of_toys)))
