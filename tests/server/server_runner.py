@@ -14,9 +14,9 @@ from farthing.config import EngineConfig
 from farthing.engine.types import Sampled, Step
 
 DEADLY = 0
-"""The token <|endoftext|>, five of it in a prompt, kills the process."""
+"""The token <|endoftext|>, five in a row in a prompt, kills the process."""
 HANGING = 1
-"""The token <|im_start|>, five of it in a prompt, and the step never ends."""
+"""The token <|im_start|>, five in a row in a prompt, and the step never ends."""
 VOCABULARY = 259
 STEP_SECONDS = 0.002
 
@@ -24,11 +24,16 @@ STEP_SECONDS = 0.002
 class ServerRunner(ToyRunner):
     def run(self, step: Step) -> Sampled:
         time.sleep(STEP_SECONDS)
-        if len(step.tokens) > len(step.positions) and (step.tokens == DEADLY).sum() >= 5:
+        if five(step, DEADLY):
             os.kill(os.getpid(), signal.SIGKILL)
-        if len(step.tokens) > len(step.positions) and (step.tokens == HANGING).sum() >= 5:
+        if five(step, HANGING):
             time.sleep(600)
         return super().run(step)
+
+
+def five(step: Step, token: int) -> bool:
+    """Whether it stands five times in a row: no chat brings that about."""
+    return b"\1" * 5 in (step.tokens == token).tobytes()
 
 
 def make(folder: Path, config: EngineConfig) -> ServerRunner:
