@@ -46,20 +46,21 @@ struct Seen {
   int from, to;
 };
 
-template <int M>
+// Of the page's first 16 * C positions; nobody sees further.
+template <int M, int C>
 INLINE void scores_of_page(const AttendTask& t, const uint32_t* q, const uint16_t* page,
                            const Seen* seen, float* scores, F* tops) {
-  F a[M][4];
+  F a[M][C];
   const size_t pairs = t.head_width / 2;
   for (int m = 0; m < M; ++m)
-    for (int c = 0; c < 4; ++c) a[m][c] = zero();
+    for (int c = 0; c < C; ++c) a[m][c] = zero();
   for (size_t j = 0; j < pairs; ++j) {
-    Pairs k[4];
-    for (int c = 0; c < 4; ++c)
+    Pairs k[C];
+    for (int c = 0; c < C; ++c)
       k[c] = load_pairs(page + j * 2 * kPage + static_cast<size_t>(c) * 32);
     for (int m = 0; m < M; ++m) {
       const Pairs both = pair(q[static_cast<size_t>(m) * pairs + j]);
-      for (int c = 0; c < 4; ++c) a[m][c] = dot_pairs(a[m][c], k[c], both);
+      for (int c = 0; c < C; ++c) a[m][c] = dot_pairs(a[m][c], k[c], both);
     }
   }
   const F scale = set(t.scale * 1.44269504f), nothing = set(kNothing);
@@ -70,7 +71,7 @@ INLINE void scores_of_page(const AttendTask& t, const uint32_t* q, const uint16_
     const uint64_t below =
         seen[m].from >= 64 ? ~0ull : (1ull << (seen[m].from > 0 ? seen[m].from : 0)) - 1;
     const uint64_t lanes = up_to & ~below;
-    for (int c = 0; c < 4; ++c) {
+    for (int c = 0; c < C; ++c) {
       F s = mul(a[m][c], scale);
       if (!whole) s = pick(static_cast<uint32_t>(lanes >> (16 * c)) & 0xffff, s, nothing);
       tops[m] = max(tops[m], s);
@@ -80,16 +81,17 @@ INLINE void scores_of_page(const AttendTask& t, const uint32_t* q, const uint16_
 }
 
 template <int M, int C>
-INLINE void values(const AttendTask& t, size_t page0, size_t page1, size_t column,
+INLINE void values(const AttendTask& t, size_t page0, size_t count, size_t column,
                    const uint16_t* weights, float* state) {
   const size_t d = round_up(t.head_width, 16), stride = attend_state(t.head_width);
   F o[M][C];
   for (int m = 0; m < M; ++m)
     for (int c = 0; c < C; ++c) o[m][c] = zero();
-  for (size_t p = page0; p < page1; ++p) {
-    const uint16_t* v = t.pages[p] + t.head_width * kPage + column * 2;
-    const uint16_t* w = weights + (p - page0) * kPage;
-    for (size_t j = 0; j < kPage / 2; ++j) {
+  for (size_t at = 0; at < count; at += kPage) {
+    const uint16_t* v = t.pages[page0 + at / kPage] + t.head_width * kPage + column * 2;
+    const uint16_t* w = weights + at;
+    const size_t here = count - at < kPage ? count - at : kPage;
+    for (size_t j = 0; j < here / 2; ++j) {
       Pairs vs[C];
       for (int c = 0; c < C; ++c) vs[c] = load_pairs(v + j * 2 * d + static_cast<size_t>(c) * 32);
       for (int m = 0; m < M; ++m) {
@@ -106,16 +108,18 @@ INLINE void values(const AttendTask& t, size_t page0, size_t page1, size_t colum
             o[m][c]);
 }
 
-// One span for M rows: its state into `fresh`.
+// One span for M rows: its state into `fresh`. `count` positions from page0 on are looked at, a
+// multiple of 16: what is left out is a row of exact zeros.
 template <int M>
-static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t page1, float* fresh) {
+static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t count, float* fresh) {
   const size_t d = round_up(t.head_width, 16), stride = attend_state(t.head_width);
   float* scores = t.scratch;
   uint16_t* weights = reinterpret_cast<uint16_t*>(scores + M * kSpan);
   const uint32_t* q = t.q + row * (t.head_width / 2);
   F tops[M];
   for (int m = 0; m < M; ++m) tops[m] = set(kNothing);
-  for (size_t p = page0; p < page1; ++p) {
+  for (size_t at = 0; at < count; at += kPage) {
+    const size_t p = page0 + at / kPage;
     Seen seen[M];
     for (int m = 0; m < M; ++m) {
       const int position =
@@ -123,9 +127,20 @@ static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t pa
       const int start = static_cast<int>(p * kPage);
       seen[m] = {t.window ? position + 1 - t.window - start : 0, position + 1 - start};
     }
-    scores_of_page<M>(t, q, t.pages[p], seen, scores + (p - page0) * kPage, tops);
+    switch ((count - at) / 16) {
+      case 1:
+        scores_of_page<M, 1>(t, q, t.pages[p], seen, scores + at, tops);
+        break;
+      case 2:
+        scores_of_page<M, 2>(t, q, t.pages[p], seen, scores + at, tops);
+        break;
+      case 3:
+        scores_of_page<M, 3>(t, q, t.pages[p], seen, scores + at, tops);
+        break;
+      default:
+        scores_of_page<M, 4>(t, q, t.pages[p], seen, scores + at, tops);
+    }
   }
-  const size_t count = (page1 - page0) * kPage;
   for (int m = 0; m < M; ++m) {
     const float top = largest(tops[m]);
     const F shift = set(top);
@@ -142,8 +157,8 @@ static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t pa
     fresh[static_cast<size_t>(m) * stride + d + 1] = sum(total);
   }
   size_t column = 0;
-  for (; column + 64 <= d; column += 64) values<M, 4>(t, page0, page1, column, weights, fresh);
-  for (; column < d; column += 16) values<M, 1>(t, page0, page1, column, weights, fresh);
+  for (; column + 64 <= d; column += 64) values<M, 4>(t, page0, count, column, weights, fresh);
+  for (; column < d; column += 16) values<M, 1>(t, page0, count, column, weights, fresh);
 }
 
 template <int M>
@@ -151,17 +166,17 @@ static size_t attend_tiles(const AttendTask& t, size_t row, size_t rows) {
   const size_t stride = attend_state(t.head_width);
   alignas(64) float fresh[M * (512 + 16)];
   for (; row + M <= rows; row += M) {
-    // Pages that any of these rows sees.
+    // What any of these rows sees: pages from `begin`, positions to `end`.
     const size_t first = static_cast<size_t>(t.first_position) + row / t.group;
     const size_t last = static_cast<size_t>(t.first_position) + (row + M - 1) / t.group;
     const size_t window = static_cast<size_t>(t.window);
     const size_t begin = window && first + 1 > window ? (first + 1 - window) / kPage : 0;
-    const size_t end = last / kPage + 1;
+    const size_t end = round_up(last + 1, 16);
     for (size_t s = t.span0; s < t.span1; ++s) {
       const size_t p0 = s * kPagesInSpan > begin ? s * kPagesInSpan : begin;
-      const size_t p1 = (s + 1) * kPagesInSpan < end ? (s + 1) * kPagesInSpan : end;
-      if (p0 >= p1) continue;
-      attend_span<M>(t, row, p0, p1, fresh);
+      const size_t stop = (s + 1) * kSpan < end ? (s + 1) * kSpan : end;
+      if (p0 * kPage >= stop) continue;
+      attend_span<M>(t, row, p0, stop - p0 * kPage, fresh);
       attend_merge(M, t.head_width, t.state + row * stride, fresh);
     }
   }
