@@ -46,15 +46,18 @@ struct Seen {
   int from, to;
 };
 
-// Of the page's first 16 * C positions; nobody sees further.
+// Of the page's first 16 * C positions; nobody sees further. `next` is what will be read after it:
+// few rows wait for memory, which the processor's own prefetcher does not follow across pages.
 template <int M, int C>
 INLINE void scores_of_page(const AttendTask& t, const uint32_t* q, const uint16_t* page,
-                           const Seen* seen, float* scores, F* tops) {
+                           const uint16_t* next, const Seen* seen, float* scores, F* tops) {
   F a[M][C];
   const size_t pairs = t.head_width / 2;
   for (int m = 0; m < M; ++m)
     for (int c = 0; c < C; ++c) a[m][c] = zero();
   for (size_t j = 0; j < pairs; ++j) {
+    if constexpr (M <= 4)
+      for (size_t line = 0; line < 4; ++line) __builtin_prefetch(next + (4 * j + line) * 32);
     Pairs k[C];
     for (int c = 0; c < C; ++c)
       k[c] = load_pairs(page + j * 2 * kPage + static_cast<size_t>(c) * 32);
@@ -80,6 +83,10 @@ INLINE void scores_of_page(const AttendTask& t, const uint32_t* q, const uint16_
   }
 }
 
+INLINE const uint16_t* values_of(const AttendTask& t, size_t page) {
+  return t.pages[page] + t.head_width * kPage;
+}
+
 template <int M, int C>
 INLINE void values(const AttendTask& t, size_t page0, size_t count, size_t column,
                    const uint16_t* weights, float* state) {
@@ -88,10 +95,15 @@ INLINE void values(const AttendTask& t, size_t page0, size_t count, size_t colum
   for (int m = 0; m < M; ++m)
     for (int c = 0; c < C; ++c) o[m][c] = zero();
   for (size_t at = 0; at < count; at += kPage) {
-    const uint16_t* v = t.pages[page0 + at / kPage] + t.head_width * kPage + column * 2;
+    const size_t p = page0 + at / kPage;
+    const uint16_t* v = values_of(t, p) + column * 2;
+    const uint16_t* next = values_of(t, at + kPage < count ? p + 1 : p) + column * 2;
     const uint16_t* w = weights + at;
     const size_t here = count - at < kPage ? count - at : kPage;
     for (size_t j = 0; j < here / 2; ++j) {
+      if constexpr (M <= 4)
+        for (int c = 0; c < C; ++c)
+          __builtin_prefetch(next + j * 2 * d + static_cast<size_t>(c) * 32);
       Pairs vs[C];
       for (int c = 0; c < C; ++c) vs[c] = load_pairs(v + j * 2 * d + static_cast<size_t>(c) * 32);
       for (int m = 0; m < M; ++m) {
@@ -127,18 +139,19 @@ static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t co
       const int start = static_cast<int>(p * kPage);
       seen[m] = {t.window ? position + 1 - t.window - start : 0, position + 1 - start};
     }
+    const uint16_t* next = at + kPage < count ? t.pages[p + 1] : values_of(t, page0);
     switch ((count - at) / 16) {
       case 1:
-        scores_of_page<M, 1>(t, q, t.pages[p], seen, scores + at, tops);
+        scores_of_page<M, 1>(t, q, t.pages[p], next, seen, scores + at, tops);
         break;
       case 2:
-        scores_of_page<M, 2>(t, q, t.pages[p], seen, scores + at, tops);
+        scores_of_page<M, 2>(t, q, t.pages[p], next, seen, scores + at, tops);
         break;
       case 3:
-        scores_of_page<M, 3>(t, q, t.pages[p], seen, scores + at, tops);
+        scores_of_page<M, 3>(t, q, t.pages[p], next, seen, scores + at, tops);
         break;
       default:
-        scores_of_page<M, 4>(t, q, t.pages[p], seen, scores + at, tops);
+        scores_of_page<M, 4>(t, q, t.pages[p], next, seen, scores + at, tops);
     }
   }
   for (int m = 0; m < M; ++m) {
