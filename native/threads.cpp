@@ -36,13 +36,17 @@ void await(const std::atomic<uint32_t>& value, uint32_t old) {
 
 }  // namespace
 
-void Barrier::meet() {
+void Barrier::meet(Ahead ahead) {
   const uint32_t phase = phase_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
     arrived_.store(0, std::memory_order_relaxed);
     phase_.store(phase + 1, std::memory_order_release);
     phase_.notify_all();  // no system call unless somebody sleeps
   } else {
+    for (size_t line = 0; line < ahead.bytes; line += 64) {
+      if (phase_.load(std::memory_order_acquire) != phase) return;
+      __builtin_prefetch(ahead.at + line);
+    }
     await(phase_, phase);
   }
 }

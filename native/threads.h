@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -10,12 +11,19 @@
 
 namespace farthing {
 
+// Bytes that a thread will read next.
+struct Ahead {
+  const uint8_t* at = nullptr;
+  size_t bytes = 0;
+};
+
 // Spins for about 50 us, then sleeps in the kernel: an idle server uses no CPU, and a neighbour on
 // the same core delays a step by its own time only.
 class Barrier {
  public:
   explicit Barrier(size_t threads) : threads_(threads) {}
-  void meet();
+  // Whoever waits fetches what it will read meanwhile: memory would be idle.
+  void meet(Ahead ahead = {});
 
  private:
   const size_t threads_;
@@ -33,7 +41,7 @@ class Team {
   size_t size() const { return workers_.size() + 1; }
   // Runs work(thread) on all threads; returns when all are done. Not for two callers at once.
   void run(const std::function<void(size_t)>& work);
-  void meet() { barrier_.meet(); }
+  void meet(Ahead ahead = {}) { barrier_.meet(ahead); }
 
  private:
   void serve(size_t thread);

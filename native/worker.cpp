@@ -56,6 +56,7 @@ void Worker::run(const Step& step) {
     const Op& first = program_.ops_[stage.first];
     if (const auto* op = std::get_if<Attend>(&first)) {
       attend(*op);
+      meet(tokens_order_ == Order::kChunks ? Ahead{} : ahead(stage.first));
     } else if (const auto* head = std::get_if<Logits>(&first)) {
       logits(*head);
     } else {
@@ -114,7 +115,7 @@ void Worker::together(const Program::Stage& stage, Order order, size_t count) {
     if (const auto* linear = std::get_if<Linear>(&op)) {
       if (waits) meet();
       share_linear(*linear, count);
-      meet();
+      meet(ahead(i));
       waits = false;
     } else {
       std::visit([&](const auto& small) { (*this)(small, mine); }, op);
@@ -129,23 +130,61 @@ void Worker::together(const Program::Stage& stage, Order order, size_t count) {
   if (waits) meet();
 }
 
+// Half of the row blocks of some weights are dealt out beforehand, so that a thread knows what it
+// will read first; the rest go to whoever is free, so that a delayed thread does not delay the
+// others.
+Worker::Deal Worker::deal(size_t blocks) const {
+  const size_t n = program_.threads(), own = blocks / (2 * n) / 3 * 3;
+  const size_t fair = blocks / (n * 8) / 3 * 3;  // whole tiles of three blocks
+  return {own * index_, own * (index_ + 1), own * n, std::clamp<size_t>(fair, 3, 24)};
+}
+
+template <class Do>
+void Worker::share(size_t blocks, const Do& some) {
+  const Deal d = deal(blocks);
+  Counter& next = counter();
+  if (d.own_end > d.own_begin) some(d.own_begin, d.own_end);
+  for (;;) {
+    const size_t from = d.common + next.take() * d.unit;
+    if (from >= blocks) return;
+    some(from, std::min(blocks, from + d.unit));
+  }
+}
+
 void Worker::share_linear(const Linear& op, size_t count) {
+  // The parts' blocks one after another.
+  share(blocks_of(op), [&](size_t from, size_t to) {
+    size_t begin = 0;
+    for (const Part& part : op.parts) {
+      const size_t here = program_.weights_[part.weight].blocks();
+      const size_t first = std::max(from, begin), last = std::min(to, begin + here);
+      if (first < last) this->blocks(op, part, {0, count}, first - begin, last - begin);
+      begin += here;
+    }
+  });
+}
+
+size_t Worker::blocks_of(const Linear& op) const {
   size_t total = 0;
   for (const Part& part : op.parts) total += program_.weights_[part.weight].blocks();
-  // Whole tiles of three blocks; enough units that a delayed thread does not delay the others.
-  const size_t fair = total / (program_.threads() * 8);
-  const size_t unit = std::clamp<size_t>(fair / 3 * 3, 3, 24);
-  Counter& next = counter();
-  size_t wanted = next.take(), seen = 0;
-  for (const Part& part : op.parts) {
-    const size_t blocks_here = program_.weights_[part.weight].blocks();
-    const size_t units = (blocks_here + unit - 1) / unit;
-    for (; wanted < seen + units; wanted = next.take()) {
-      const size_t from = (wanted - seen) * unit;
-      blocks(op, part, {0, count}, from, std::min(blocks_here, from + unit));
-    }
-    seen += units;
+  return total;
+}
+
+// The first weights that this thread will read after op `at`; no more than its cache holds.
+Ahead Worker::ahead(size_t at) const {
+  constexpr size_t kMost = 128 << 10;
+  for (size_t i = at + 1; i < program_.ops_.size(); ++i) {
+    const Op& op = program_.ops_[i];
+    const auto* linear = std::get_if<Linear>(&op);
+    const auto* head = std::get_if<Logits>(&op);
+    if (!linear && !head) continue;
+    const Weight& first = program_.weights_[linear ? linear->parts[0].weight : head->weight];
+    const Deal d = deal(linear ? blocks_of(*linear) : first.blocks());
+    if (d.own_end > first.blocks()) return {};
+    const size_t bytes = (d.own_end - d.own_begin) * first.block_bytes();
+    return {first.data + d.own_begin * first.block_bytes(), std::min(bytes, kMost)};
   }
+  return {};
 }
 
 void Worker::blocks(const Linear& op, const Part& part, Range range, size_t block0, size_t block1) {
@@ -245,7 +284,6 @@ void Worker::operator()(const Logits&, Range) {}
 // A wanted row comes as two rows of codes, each beside the other: their products are added.
 void Worker::logits(const Logits& op) {
   const Weight& w = program_.weights_[op.weight];
-  const size_t blocks = w.blocks(), unit = 24, units = (blocks + unit - 1) / unit;
   const size_t parts = w.form == Form::kBf16 ? 1 : 2;
   LinearTask task{};
   task.weights = w.data;
@@ -259,12 +297,11 @@ void Worker::logits(const Logits& op) {
     const size_t rows = std::min(kLogitRows, step_->row_count - begin);
     task.x = row(op.in, begin);
     task.tokens = rows * parts;
-    Counter& next = counter();
-    for (size_t u = next.take(); u < units; u = next.take()) {
-      task.block0 = u * unit;
-      task.block1 = std::min(blocks, task.block0 + unit);
+    share(w.blocks(), [&](size_t from, size_t to) {
+      task.block0 = from;
+      task.block1 = to;
       k_.linear[static_cast<size_t>(w.form)](task);
-    }
+    });
     meet();
     Counter& next_row = counter();
     for (size_t r = next_row.take(); r < rows; r = next_row.take()) {

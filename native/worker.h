@@ -25,7 +25,16 @@ class Worker {
   void local(const Program::Stage& stage, Order order, size_t count);
   void chunks(const Program::Stage& stage, size_t count);
   void together(const Program::Stage& stage, Order order, size_t count);
+  // Which row blocks are this thread's own, where the common ones begin, how many it takes at once.
+  struct Deal {
+    size_t own_begin, own_end, common, unit;
+  };
+  Deal deal(size_t blocks) const;
+  template <class Do>
+  void share(size_t blocks, const Do& some);
   void share_linear(const Linear& op, size_t count);
+  size_t blocks_of(const Linear& op) const;
+  Ahead ahead(size_t at) const;
 
   void operator()(const Embed& op, Range range);
   void operator()(const Angles& op, Range range);
@@ -55,7 +64,7 @@ class Worker {
   }
   float* floats(size_t slot, size_t at) const { return reinterpret_cast<float*>(row(slot, at)); }
   Counter& counter() { return program_.counters_[sections_++]; }
-  void meet() { program_.team_.meet(); }
+  void meet(Ahead ahead = {}) { program_.team_.meet(ahead); }
 
   Program& program_;
   const Kernels& k_;

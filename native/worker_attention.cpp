@@ -11,7 +11,6 @@ void Worker::attend(const Attend& op) {
   const size_t total = program_.pieces_.size() * op.kv_heads;
   for (size_t u = next.take(); u < total; u = next.take())
     attend_piece(op, u / op.kv_heads, u % op.kv_heads);
-  meet();
 }
 
 uint16_t* Worker::page_of(const Attend& op, size_t segment, size_t page, size_t head) const {
