@@ -317,10 +317,10 @@ NB_MODULE(_native, module) {
       .def("quantize",
            [](Model& m, size_t in, size_t width, const std::string& kind, size_t out) {
              m.floats(in, width);
-             require(kind == "int8" || kind == "int8x2" || kind == "bf16", "no such rounding");
+             require(kind == "int8" || kind == "int16" || kind == "bf16", "no such rounding");
              const Rounding rounding = kind == "bf16"   ? Rounding::kBf16
                                        : kind == "int8" ? Rounding::kInt8
-                                                        : Rounding::kInt8Twice;
+                                                        : Rounding::kInt16;
              require(out < m.program.slots() &&
                          m.program.slot_at(out).stride >= rounded_bytes(rounding, width),
                      "a slot is too narrow");
@@ -362,12 +362,7 @@ NB_MODULE(_native, module) {
            })
       .def("logits",
            [](Model& m, size_t in, size_t weight) {
-             const Weight& w = m.weight(weight);
-             m.quantized(in, w, Rounding::kInt8Twice);
-             require(w.form == Form::kBf16 || m.program.slot_at(in).stride ==
-                                                  rounded_bytes(Rounding::kInt8Twice, w.columns),
-                     "the two rounded rows of the logits' input must lie side by side");
-             m.program.op(Logits{in, weight});
+             m.program.op(Logits{m.quantized(in, m.weight(weight), Rounding::kInt16), weight});
            })
       .def("finish",
            [](Model& m, size_t cache_bytes) {

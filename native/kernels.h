@@ -4,7 +4,8 @@
 // Layouts. Packed weights: farthing/weight.py. A row of activations is a slot row; after
 // quantize_q8 it is, with k rounded up to 32 and G = k / 32,
 //   int8 codes[k] | float scale[G] | float scaled_sum[G] | int32 negated_sum[G], negated_half[2G]
-// and after to_bf16 it is uint16 [k]. KV page of one kv head: K [d/2][64][2], V [32][d up to
+// after quantize_q16 the high bytes of the codes, the low ones, and the same behind them; after
+// to_bf16 it is uint16 [k]. KV page of one kv head: K [d/2][64][2], V [32][d up to
 // 16][2]. Rows of floats are padded to 16 lanes with zeros, so that no kernel needs a tail.
 #pragma once
 
@@ -68,13 +69,15 @@ constexpr size_t attend_state(size_t head_width) { return round_up(head_width, 1
 constexpr size_t kAttendScratch = 8 * kSpan * 6 + 8 * 16 * 4;
 
 constexpr size_t q8_bytes(size_t k) { return round_up(k + k / kGroup * 20, 64); }
+constexpr size_t q16_bytes(size_t k) { return round_up(2 * k + k / kGroup * 20, 64); }
 
 struct Kernels {
   const char* isa;
   void (*linear[static_cast<size_t>(Form::kForms)])(const LinearTask&);
+  // The same on rows of quantize_q16; of bf16 weights, on rows of to_bf16 again.
+  void (*linear_q16[static_cast<size_t>(Form::kForms)])(const LinearTask&);
   void (*quantize_q8)(const float* x, size_t width, uint8_t* out);
-  // Two rows, each up to 64 bytes: of x, and of what the first leaves of it.
-  void (*quantize_twice)(const float* x, size_t width, uint8_t* out);
+  void (*quantize_q16)(const float* x, size_t width, uint8_t* out);
   void (*to_bf16)(const float* x, size_t width, uint16_t* out);
   void (*rms_norm)(const float* x, const float* weight, size_t heads, size_t width, float eps,
                    float* y);

@@ -2,5 +2,5 @@
 #pragma once
 
 namespace farthing {
-constexpr int kNumerics = 1;
+constexpr int kNumerics = 2;
 }  // namespace farthing

@@ -65,7 +65,7 @@ size_t Weight::block_bytes() const {
 size_t rounded_bytes(Rounding rounding, size_t width) {
   const size_t k = round_up(width, kGroup);
   if (rounding == Rounding::kBf16) return 2 * k;
-  return q8_bytes(k) * (rounding == Rounding::kInt8Twice ? 2 : 1);
+  return rounding == Rounding::kInt16 ? q16_bytes(k) : q8_bytes(k);
 }
 
 void Program::Free::operator()(void* p) const { std::free(p); }
@@ -101,7 +101,7 @@ void Program::finish(size_t cache_bytes) {
   }
   if (vocabulary_) {
     logits_stride_ = round_up(vocabulary_, kRows);
-    logits_.reset(aligned<float>(2 * kLogitRows * logits_stride_));
+    logits_.reset(aligned<float>(kLogitRows * logits_stride_));
   }
   lay_out_cache(cache_bytes);
   lay_out_pieces();

@@ -61,8 +61,8 @@ struct Norm {
   float eps;
   size_t out;
 };
-// What a linear's input is rounded to; kInt8Twice is int8, and again what that leaves.
-enum class Rounding : uint8_t { kInt8, kInt8Twice, kBf16 };
+// What a linear's input is rounded to.
+enum class Rounding : uint8_t { kInt8, kInt16, kBf16 };
 size_t rounded_bytes(Rounding rounding, size_t width);
 
 struct Quantize {

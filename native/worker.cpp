@@ -243,8 +243,8 @@ void Worker::operator()(const Quantize& op, Range range) {
       case Rounding::kInt8:
         k_.quantize_q8(x, op.width, out);
         break;
-      case Rounding::kInt8Twice:
-        k_.quantize_twice(x, op.width, out);
+      case Rounding::kInt16:
+        k_.quantize_q16(x, op.width, out);
         break;
       case Rounding::kBf16:
         k_.to_bf16(x, op.width, reinterpret_cast<uint16_t*>(out));
@@ -281,34 +281,29 @@ void Worker::operator()(const Attend& op, Range range) {
 
 void Worker::operator()(const Logits&, Range) {}
 
-// A wanted row comes as two rows of codes, each beside the other: their products are added.
 void Worker::logits(const Logits& op) {
   const Weight& w = program_.weights_[op.weight];
-  const size_t parts = w.form == Form::kBf16 ? 1 : 2;
   LinearTask task{};
   task.weights = w.data;
   task.block_bytes = w.block_bytes();
   task.k = w.k();
   task.group = w.group;
-  task.x_stride = program_.slots_[op.in].stride / parts;
+  task.x_stride = program_.slots_[op.in].stride;
   task.y = program_.logits_.get();
   task.y_stride = program_.logits_stride_;
   for (size_t begin = 0; begin < step_->row_count; begin += kLogitRows) {
     const size_t rows = std::min(kLogitRows, step_->row_count - begin);
     task.x = row(op.in, begin);
-    task.tokens = rows * parts;
+    task.tokens = rows;
     share(w.blocks(), [&](size_t from, size_t to) {
       task.block0 = from;
       task.block1 = to;
-      k_.linear[static_cast<size_t>(w.form)](task);
+      k_.linear_q16[static_cast<size_t>(w.form)](task);
     });
     meet();
     Counter& next_row = counter();
-    for (size_t r = next_row.take(); r < rows; r = next_row.take()) {
-      float* logits = task.y + r * parts * task.y_stride;
-      if (parts == 2) k_.add(logits, logits + task.y_stride, task.y_stride, logits);
-      choose(begin + r, logits);
-    }
+    for (size_t r = next_row.take(); r < rows; r = next_row.take())
+      choose(begin + r, task.y + r * task.y_stride);
     meet();
   }
 }

@@ -2,15 +2,16 @@
 // Every (row, token) runs one sequence of operations, whatever tile it sits in: whole numbers
 // inside a group, then groups in order by fp32 fma.
 
-struct Q8 {
-  const int8_t* codes;
+struct Codes {
+  const int8_t* high;
   const float *scale, *scaled_sum;
   const int32_t *negated_sum, *negated_half;
 };
 
-INLINE Q8 q8_at(const uint8_t* row, size_t k) {
+// `bytes` of each code: 1, or 2, where the low ones lie behind the high ones.
+INLINE Codes codes_at(const uint8_t* row, size_t k, size_t bytes) {
   const size_t groups = k / kGroup;
-  const float* scale = reinterpret_cast<const float*>(row + k);
+  const float* scale = reinterpret_cast<const float*>(row + bytes * k);
   const int32_t* sums = reinterpret_cast<const int32_t*>(scale + 2 * groups);
   return {reinterpret_cast<const int8_t*>(row), scale, scale + groups, sums, sums + groups};
 }
@@ -44,27 +45,28 @@ struct Scales {
 };
 
 // kWidth: 4 or 8 bits. kHalf: a scale for each 16 inputs.
-template <int kWidth, bool kTwoLevel, bool kFull, bool kMin, bool kHalf>
+// kLow: inputs of 16 bits, whose low bytes are multiplied after the high ones' sums are shifted up.
+template <int kWidth, bool kTwoLevel, bool kFull, bool kMin, bool kHalf, bool kLow>
 struct Packed {
   using Scale = Scales<kTwoLevel, kFull, kHalf>;
 
   template <int R, int M>
-  MEMBER static void dot_half(const uint8_t* const* w, const Q8* x, size_t column, int quads,
-                              I (*sums)[M]) {
+  MEMBER static void dots(const uint8_t* const* w, const int8_t* const* x, size_t column, int quads,
+                          I (*sums)[M]) {
     // A vector of 4-bit codes holds two quads of the input, low nibbles first.
     for (int j = 0; j < quads; j += kWidth == 4 ? 2 : 1) {
       Bytes codes[R];
       const size_t at = (column + 4 * static_cast<size_t>(j)) * kRows * kWidth / 8;
       for (int r = 0; r < R; ++r) codes[r] = load_bytes(w[r] + at);
       for (int m = 0; m < M; ++m) {
-        const Quad q = quad(x[m].codes + column + 4 * static_cast<size_t>(j));
+        const Quad q = quad(x[m] + column + 4 * static_cast<size_t>(j));
         for (int r = 0; r < R; ++r)
           sums[r][m] = kWidth == 4 ? dot_low(sums[r][m], low(codes[r]), q)
                                    : dot_full(sums[r][m], codes[r], q);
       }
       if constexpr (kWidth == 4) {
         for (int m = 0; m < M; ++m) {
-          const Quad q = quad(x[m].codes + column + 4 * static_cast<size_t>(j) + 4);
+          const Quad q = quad(x[m] + column + 4 * static_cast<size_t>(j) + 4);
           for (int r = 0; r < R; ++r) sums[r][m] = dot_low(sums[r][m], high(codes[r]), q);
         }
       }
@@ -76,11 +78,15 @@ struct Packed {
                           size_t ahead) {
     const size_t groups = t.k / kGroup, spread = t.group / kGroup;
     const uint8_t* w[R];
-    Q8 x[M];
+    Codes x[M];
+    const int8_t *first[M], *second[M];
     F acc[R][M];
     for (int r = 0; r < R; ++r) w[r] = t.weights + (block + static_cast<size_t>(r)) * t.block_bytes;
-    for (int m = 0; m < M; ++m)
-      x[m] = q8_at(t.x + (token + static_cast<size_t>(m)) * t.x_stride, t.k);
+    for (int m = 0; m < M; ++m) {
+      x[m] = codes_at(t.x + (token + static_cast<size_t>(m)) * t.x_stride, t.k, kLow ? 2 : 1);
+      first[m] = x[m].high;
+      second[m] = x[m].high + t.k;
+    }
     for (int r = 0; r < R; ++r)
       for (int m = 0; m < M; ++m) acc[r][m] = zero();
     const size_t codes = kRows * t.k * kWidth / 8, scales = Scale::bytes(t.k, t.group);
@@ -92,12 +98,25 @@ struct Packed {
         const size_t column = g * kGroup + static_cast<size_t>(part) * 16;
         const size_t index = kHalf ? 2 * g + static_cast<size_t>(part) : g / spread;
         I sums[R][M];
+        // What the codes' bias adds is taken away first: the inputs' sum times 8 or 128.
+        const auto start = [&](int m) {
+          if constexpr (kMin) return izero();
+          return shift_left<kWidth - 1>(
+              iset(kHalf ? x[m].negated_half[index] : x[m].negated_sum[g]));
+        };
         for (int m = 0; m < M; ++m) {
-          const int32_t* negated = kHalf ? x[m].negated_half + index : x[m].negated_sum + g;
-          const I start = kMin ? izero() : shift_left<kWidth - 1>(iset(*negated));
-          for (int r = 0; r < R; ++r) sums[r][m] = start;
+          const I from = kLow ? izero() : start(m);
+          for (int r = 0; r < R; ++r) sums[r][m] = from;
         }
-        dot_half<R, M>(w, x, column, kHalf ? 4 : 8, sums);
+        constexpr int kQuads = kHalf ? 4 : 8;
+        dots<R, M>(w, first, column, kQuads, sums);
+        if constexpr (kLow) {
+          for (int m = 0; m < M; ++m) {
+            const I from = start(m);
+            for (int r = 0; r < R; ++r) sums[r][m] = plus(shift_left<8>(sums[r][m]), from);
+          }
+          dots<R, M>(w, second, column, kQuads, sums);
+        }
         for (int r = 0; r < R; ++r) {
           const F scale = Scale(w[r] + codes, t.k)(index, column);
           for (int m = 0; m < M; ++m)
@@ -153,8 +172,8 @@ struct Dense {
     }
     for (int r = 0; r < R; ++r)
       for (int m = 0; m < M; ++m)
-        Packed<8, false, false, false, false>::finish(t, block + static_cast<size_t>(r),
-                                                      token + static_cast<size_t>(m), acc[r][m]);
+        Packed<8, false, false, false, false, false>::finish(
+            t, block + static_cast<size_t>(r), token + static_cast<size_t>(m), acc[r][m]);
   }
 };
 

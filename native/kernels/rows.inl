@@ -26,26 +26,34 @@ INLINE void store_up_to(float* y, size_t at, size_t width, F v) {
     store_first(y + at, v, static_cast<int>(width - at));
 }
 
-// scale = largest / 127, codes = x * (127 / largest) to the nearest, so never -128.
-INLINE void quantize_group(F a, F b, int8_t* codes, float* scale) {
-  const float top = largest(max(magnitude(a), magnitude(b)));
-  const F inverse = set(top >= 0x1p-120f ? 127.f / top : 0.f);  // finite
-  const F low_end = set(-127.f), high_end = set(127.f);
-  store_bytes(codes, to_int(nearest(min(max(mul(a, inverse), low_end), high_end))));
-  store_bytes(codes + 16, to_int(nearest(min(max(mul(b, inverse), low_end), high_end))));
-  *scale = top * (1.f / 127.f);
+// Codes are x * (127 / largest) to the nearest, so never -128; the scale is largest / 127. Of 16
+// bits, the low byte is 256 times what the high one leaves, and the scale a 256th.
+template <bool kLow>
+INLINE void codes_of(F scaled, int8_t* high, int8_t* low) {
+  const F bottom = set(-127.f), top = set(127.f);
+  scaled = min(max(scaled, bottom), top);
+  const F whole = nearest(scaled);
+  store_bytes(high, to_int(whole));
+  if constexpr (kLow) {
+    const F rest = nearest(mul(sub(scaled, whole), set(256.f)));
+    store_bytes(low, to_int(min(max(rest, bottom), top)));
+  }
 }
 
-// The sums of a row's codes, behind them. 64 codes at once; behind the last half come scales, whose
-// sums are left out.
-INLINE void sum_codes(uint8_t* row, size_t k) {
-  const size_t groups = k / kGroup;
-  const int8_t* codes = reinterpret_cast<const int8_t*>(row);
-  float *scale = reinterpret_cast<float*>(row + k), *scaled_sum = scale + groups;
+// The sums of a row's codes, behind them, in units of the scale. 64 codes at once; behind the last
+// half comes something else, whose sums are left out.
+template <bool kLow>
+INLINE void sum_codes(const int8_t* high, const int8_t* low, size_t groups, float* scale) {
+  float* scaled_sum = scale + groups;
   int32_t* negated = reinterpret_cast<int32_t*>(scaled_sum + groups);
   for (size_t g = 0; g < groups; g += 2) {
     int32_t sums[4];
-    sums_of_16(codes + g * kGroup, sums);
+    sums_of_16(high + g * kGroup, sums);
+    if constexpr (kLow) {
+      int32_t rest[4];
+      sums_of_16(low + g * kGroup, rest);
+      for (int i = 0; i < 4; ++i) sums[i] = 256 * sums[i] + rest[i];
+    }
     for (size_t i = 0; i < 2 && g + i < groups; ++i) {
       const int32_t first = sums[2 * i], second = sums[2 * i + 1];
       scaled_sum[g + i] = scale[g + i] * static_cast<float>(first + second);
@@ -56,31 +64,28 @@ INLINE void sum_codes(uint8_t* row, size_t k) {
   }
 }
 
-template <bool kTwice>
+template <bool kLow>
 INLINE void quantize_row(const float* x, size_t width, uint8_t* out) {
   const size_t k = round_up(width, kGroup);
-  uint8_t* rest = out + q8_bytes(k);
+  int8_t* high = reinterpret_cast<int8_t*>(out);
+  int8_t* low = high + k;
+  float* scale = reinterpret_cast<float*>(out + (kLow ? 2 : 1) * k);
   for (size_t at = 0; at < k; at += kGroup) {
     const F a = load_up_to(x, at, width);
     const F b = at + 16 < width ? load_up_to(x, at + 16, width) : zero();
-    int8_t* codes = reinterpret_cast<int8_t*>(out) + at;
-    float* scale = reinterpret_cast<float*>(out + k) + at / kGroup;
-    quantize_group(a, b, codes, scale);
-    if constexpr (kTwice) {
-      const F s = set(*scale);
-      quantize_group(sub(a, mul(widen(codes), s)), sub(b, mul(widen(codes + 16), s)),
-                     reinterpret_cast<int8_t*>(rest) + at,
-                     reinterpret_cast<float*>(rest + k) + at / kGroup);
-    }
+    const float top = largest(max(magnitude(a), magnitude(b)));
+    const F inverse = set(top >= 0x1p-120f ? 127.f / top : 0.f);  // finite
+    codes_of<kLow>(mul(a, inverse), high + at, low + at);
+    codes_of<kLow>(mul(b, inverse), high + at + 16, low + at + 16);
+    scale[at / kGroup] = top * (kLow ? 1.f / (127.f * 256.f) : 1.f / 127.f);
   }
-  sum_codes(out, k);
-  if constexpr (kTwice) sum_codes(rest, k);
+  sum_codes<kLow>(high, low, k / kGroup, scale);
 }
 
 static void quantize_q8(const float* x, size_t width, uint8_t* out) {
   quantize_row<false>(x, width, out);
 }
-static void quantize_twice(const float* x, size_t width, uint8_t* out) {
+static void quantize_q16(const float* x, size_t width, uint8_t* out) {
   quantize_row<true>(x, width, out);
 }
 

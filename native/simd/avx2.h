@@ -103,6 +103,7 @@ template <int N>
 INLINE I shift_left(I v) {
   return {_mm256_slli_epi32(v.a, N), _mm256_slli_epi32(v.b, N)};
 }
+INLINE I plus(I x, I y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
 INLINE F to_float(I v) { return {_mm256_cvtepi32_ps(v.a), _mm256_cvtepi32_ps(v.b)}; }
 INLINE I to_int(F v) { return {_mm256_cvtps_epi32(v.a), _mm256_cvtps_epi32(v.b)}; }
 INLINE __m128i narrow16(__m256i v) {

@@ -56,6 +56,7 @@ template <int N>
 INLINE I shift_left(I v) {
   return _mm512_slli_epi32(v, N);
 }
+INLINE I plus(I a, I b) { return _mm512_add_epi32(a, b); }
 INLINE F to_float(I v) { return _mm512_cvtepi32_ps(v); }
 INLINE I to_int(F v) { return _mm512_cvtps_epi32(v); }
 INLINE void store_bytes(int8_t* p, I v) {

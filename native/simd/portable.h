@@ -154,6 +154,10 @@ INLINE I shift_left(I a) {
   LANES a.v[i] = static_cast<int32_t>(static_cast<uint32_t>(a.v[i]) << N);
   return a;
 }
+INLINE I plus(I a, I b) {
+  for (int i = 0; i < 16; ++i) a.v[i] += b.v[i];
+  return a;
+}
 INLINE F to_float(I a) {
   F r;
   LANES r.v[i] = static_cast<float>(a.v[i]);

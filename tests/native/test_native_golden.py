@@ -25,12 +25,12 @@ from farthing import _native
 from farthing.engine.runner import runnable
 
 GOLDEN: dict[int, dict[str, str | dict[str, str]]] = {
-    1: {
-        "avx512bf16": {"AuthenticAMD 26": "4586416ddd2f735103453397307c3bbd"},
-        "avx512vnni": "08cbca9ca3ba3746cd1821df1a28c77b",
-        "avx2vnni": "08cbca9ca3ba3746cd1821df1a28c77b",
-        "avx2": "08cbca9ca3ba3746cd1821df1a28c77b",
-        "portable": "012bbe337ac05fb04e63d36a62a4cdf8",
+    2: {
+        "avx512bf16": {"AuthenticAMD 26": "813f181fc217e87e5f3b66eba97389d7"},
+        "avx512vnni": "cf3ae5f7974eb5b393f01d5ab5a8399a",
+        "avx2vnni": "cf3ae5f7974eb5b393f01d5ab5a8399a",
+        "avx2": "cf3ae5f7974eb5b393f01d5ab5a8399a",
+        "portable": "1ee29b083ac9f1e69268f42ce78a9414",
     }
 }
 """By NUMERICS; of avx512bf16 by vendor and family."""

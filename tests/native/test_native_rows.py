@@ -10,7 +10,7 @@ from one_op import OneOp, up
 from toy_native import FORMS, matrix
 
 from farthing.ops import reference
-from farthing.ops.reference_linear import quantize
+from farthing.ops.reference_linear import quantize, quantize16
 from farthing.ops.rotation import Rotation
 from farthing.weight import bf16_to_f32, f32_to_bf16
 
@@ -71,21 +71,25 @@ def test_quantized_codes_are_the_references(isa: str, make: Any) -> None:
         np.testing.assert_array_equal(scaled, scale * -negated.astype(np.float32))
 
 
-def test_twice_quantized_codes_are_of_x_and_of_what_is_left(isa: str) -> None:
+@pytest.mark.parametrize("make", [rows, extremes])
+def test_codes_of_16_bits_are_the_references(isa: str, make: Any) -> None:
     for width in WIDTHS:
-        x, op = rows(width), OneOp(isa)
-        one = up(up(width, 32) // 32 * 52, 64)
-        out = op.slot(2 * one)
-        op.native.quantize(op.input(x), width, "int8x2", out)
+        x, op = make(width), OneOp(isa)
+        k = up(width, 32)
+        out = op.slot(up(k // 32 * 84, 64))
+        op.native.quantize(op.input(x), width, "int16", out)
         op.run(range(5))
-        raw, rest = op.raw(out), x
-        for at in (0, one):
-            codes, scale, *_ = parts(np.ascontiguousarray(raw[:, at : at + one]), width)
-            expected, scales = quantize(rest)
-            np.testing.assert_array_equal(codes[:, :width], expected)
-            np.testing.assert_array_equal(scale, scales)
-            rest = rest - expected * np.repeat(scales, 32, 1)[:, :width]
-        assert (np.abs(rest) <= np.repeat(scales, 32, 1)[:, :width] * 0.51).all()
+        raw = op.raw(out)
+        expected, scales = quantize16(x)
+        low, scale, scaled, negated, halves = parts(np.ascontiguousarray(raw[:, k:]), width)
+        codes = 256 * raw[:, :k].view(np.int8).astype(np.int32) + low
+        np.testing.assert_array_equal(codes[:, :width], expected)
+        np.testing.assert_array_equal(scale, scales)
+        assert not codes[:, width:].any()
+        by_half = codes.reshape(5, -1, 16).sum(-1)
+        np.testing.assert_array_equal(halves, -by_half)
+        np.testing.assert_array_equal(negated, -by_half.reshape(5, -1, 2).sum(-1))
+        np.testing.assert_array_equal(scaled, scale * -negated.astype(np.float32))
 
 
 def test_halves_are_rounded_to_even(isa: str) -> None:

@@ -15,8 +15,8 @@ from farthing.ops.record import Note, Recording, Symbol
 from farthing.ops.rotation import Rotation
 
 INPUT_GROUP = 32
-Rounding = Literal["int8", "int8x2", "bf16"]
-"""What a linear's input is rounded to; int8x2 is int8, and again what that leaves."""
+Rounding = Literal["int8", "int16", "bf16"]
+"""What a linear's input is rounded to."""
 MEETS = ("linear", "attend", "logits")
 """Ops that all threads do together: nobody passes them before all have come."""
 
@@ -85,9 +85,7 @@ def lower(recording: Recording, program: Any) -> None:
         if note.name == "linear":
             bits = note.weights[0].form.bits
             together = [
-                i
-                for i in range(at, len(recording.notes))
-                if _joins(recording.notes[i], note, bits)
+                i for i in range(at, len(recording.notes)) if _joins(recording.notes[i], note, bits)
             ]
             done.update(together)
             _linear(lowering, [recording.notes[i] for i in together], residuals)
@@ -161,8 +159,9 @@ def _quantized(lowering: Lowering, symbol: Symbol, kind: Rounding) -> Value:
     if key not in lowering.quantized:
         source, width = lowering.values[symbol], symbol.width
         k = _up(width, INPUT_GROUP)
-        q8 = k + k // INPUT_GROUP * 20
-        size = {"bf16": 2 * k, "int8": q8, "int8x2": 2 * _up(q8, 64)}[kind]
+        size = k if kind == "int8" else 2 * k
+        if kind != "bf16":
+            size += k // INPUT_GROUP * 20
         out = Value(_up(size, 64), symbol.wanted)
         lowering.add(
             "quantize", [source], [out], lambda p: p.quantize(source.slot, width, kind, out.slot)
@@ -197,7 +196,7 @@ def _linear(
 
 
 def _logits(lowering: Lowering, note: Note) -> None:
-    kind: Rounding = "bf16" if note.weights[0].form.bits == 16 else "int8x2"
+    kind: Rounding = "bf16" if note.weights[0].form.bits == 16 else "int16"
     source = _quantized(lowering, note.inputs[0], kind)
     weight = lowering.weight(note.weights[0])
     lowering.add("logits", [source], [], lambda p: p.logits(source.slot, weight))

@@ -60,7 +60,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     if not isinstance(weight, Weight):
         y = array_namespace(x).matmul(x, weight.T)
     elif weight.activations == "int8":
-        y = _linear_int8(x, weight.matrix)
+        y = _linear_codes(*quantize(x), weight.matrix)
     elif weight.activations == "bf16":
         y = bf16_to_f32(f32_to_bf16(x)) @ weight.values.T
     else:
@@ -69,39 +69,51 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def logits(x: Any, weight: Any) -> Any:
-    """Like linear; int8 inputs come as two products, of the codes and of what they leave."""
+    """Like linear; where others round their inputs to int8, this rounds them to 16 bits."""
     if not isinstance(weight, Weight) or weight.activations != "int8":
         return linear(x, weight)
-    codes, scales = quantize(x)
-    rounded = codes.astype(np.float32) * np.repeat(scales, COLUMNS, 1)[:, : x.shape[1]]
-    return linear(x, weight) + linear(x - rounded, weight)
+    return _linear_codes(*quantize16(x), weight.matrix)
 
 
-def quantize(x: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def quantize(x: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """[T, K] -> codes [T, K] in -127..127 and scales [T, B], by token and 32 inputs.
 
     The last block may be short. One whose largest is below LEAST is all zeros.
     """
+    scaled, amax = _scaled(x)
+    return np.rint(scaled).astype(np.int32)[:, : x.shape[1]], amax * np.float32(1 / 127)
+
+
+def quantize16(x: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The same with codes of 16 bits: 256 times quantize's, and what those leave."""
+    scaled, amax = _scaled(x)
+    high = np.rint(scaled)
+    low = np.clip(np.rint((scaled - high) * np.float32(256)), -127, 127)
+    codes = (256 * high + low).astype(np.int32)[:, : x.shape[1]]
+    return codes, amax * np.float32(1 / (127 * 256))
+
+
+def _scaled(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """[T, K] in -127..127, and the largest of each block [T, B]."""
     blocks = _blocks(x)
     amax = np.abs(blocks).max(-1, initial=0)
     inverse = np.divide(np.float32(127), amax, out=np.zeros_like(amax), where=amax >= LEAST)
-    codes = np.clip(np.rint(blocks * inverse[..., None]), -127, 127).astype(np.int8)
-    return codes.reshape(len(x), -1)[:, : x.shape[1]], amax * np.float32(1 / 127)
+    return np.clip(blocks * inverse[..., None], -127, 127).reshape(len(x), -1), amax
 
 
 def block_sums(
-    codes: NDArray[np.int8], matrix: Matrix
+    codes: NDArray[np.int32], matrix: Matrix
 ) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.int32]]]:
     """For each run of inputs with one scale on both sides: its columns, products, sums.
 
     products [T, N] are sums of input code times weight code (stored code less the form's bias),
-    sums [T, 1] of input codes alone. Exact: whole numbers below 2^24 in fp32 matrix products.
+    sums [T, 1] of input codes alone. Exact: whole numbers far below 2^53 in fp64 products.
     """
     run = min(matrix.form.group, COLUMNS)
     for start in range(0, codes.shape[1], run):
         part = slice(start, min(start + run, codes.shape[1]))
-        left = codes[:, part].astype(np.float32)
-        right = matrix.codes[:, part].astype(np.float32) - matrix.form.bias
+        left = codes[:, part].astype(np.float64)
+        right = matrix.codes[:, part].astype(np.float64) - matrix.form.bias
         yield (
             part,
             (left @ right.T).astype(np.int32),
@@ -109,11 +121,12 @@ def block_sums(
         )
 
 
-def _linear_int8(x: NDArray[np.float32], matrix: Matrix) -> NDArray[np.float32]:
+def _linear_codes(
+    codes: NDArray[np.int32], scales: NDArray[np.float32], matrix: Matrix
+) -> NDArray[np.float32]:
     """Blocks are added in order, in fp32."""
-    codes, scales = quantize(x)
     weight_scale, offset = matrix.groups()
-    y = np.zeros((len(x), matrix.shape[0]), np.float32)
+    y = np.zeros((len(codes), matrix.shape[0]), np.float32)
     for part, products, sums in block_sums(codes, matrix):
         scale = scales[:, part.start // COLUMNS, None]
         group = part.start // matrix.form.group
