@@ -4,6 +4,7 @@ Counts what must be done, not what a kernel happens to do: weights once a step (
 every 32 rows), each sequence's cache once, scores and values of the positions a token sees.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,9 @@ class Work:
         (head,) = [n for n in self.notes if n.name == "logits"]
         self._head_bytes = head.weights[0].data.nbytes
         self._head_row = _linear(head, 1).seconds_of_operations
-        self._attention = [n for n in self.notes if n.name == "attention"]
+        self._attention = Counter(
+            (*_widths(n), n.settings["window"]) for n in self.notes if n.name == "attention"
+        )
 
     def of(self, tokens: Sequence[int], contexts: Sequence[int], rows: int) -> list[OpWork]:
         """tokens [S]: new ones of each sequence; contexts [S]: positions before them."""
@@ -79,13 +82,25 @@ class Work:
     def _attention_seconds(
         self, tokens: NDArray[np.float64], positions: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        if not self._attention:
-            return np.zeros_like(tokens)
-        note, ends = self._attention[0], positions + tokens
-        width, kv = _widths(note)
-        pairs = tokens * (positions + (tokens + 1) / 2)
-        each = np.maximum(ends * kv * 4 * BYTE, pairs * width * 4 * BF16)
-        return np.asarray(each * len(self._attention))
+        seconds = np.zeros_like(tokens)
+        for (width, kv, window), layers in self._attention.items():
+            pairs, read = positions_seen(tokens, positions, window)
+            seconds += layers * np.maximum(read * kv * 4 * BYTE, pairs * width * 4 * BF16)
+        return seconds
+
+
+def positions_seen(
+    tokens: NDArray[np.float64], positions: NDArray[np.float64], window: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each segment: how many positions its tokens see in all, and how many are read at all."""
+    pairs = tokens * (positions + (tokens + 1) / 2)
+    ends = positions + tokens
+    if not window:
+        return pairs, ends
+    # tokens past the window see `window` positions; what a token at p would see more is p + 1 - w
+    past = np.clip(ends - window, 0, tokens)
+    first = ends - window - past
+    return pairs - past * (first + (past + 1) / 2), np.minimum(ends, tokens + window - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +135,9 @@ def _head(note: Note, rows: int) -> OpWork:
 
 def _attend(note: Note, tokens: Sequence[int], contexts: Sequence[int]) -> OpWork:
     width, kv = _widths(note)
-    window = note.settings["window"]
-    pairs = positions = 0
-    for new, before in zip(tokens, contexts, strict=True):
-        seen = np.arange(before + 1, before + new + 1)
-        pairs += int((np.minimum(seen, window) if window else seen).sum())
-        positions += before + new if not window else min(before + new, window + new - 1)
-    return OpWork("attention", positions * kv * 4, bf16=4 * pairs * width)
+    of_each = np.array(tokens, np.float64), np.array(contexts, np.float64)
+    pairs, read = (int(x.sum()) for x in positions_seen(*of_each, note.settings["window"]))
+    return OpWork("attention", read * kv * 4, bf16=4 * pairs * width)
 
 
 def _widths(note: Note) -> tuple[int, int]:

@@ -41,7 +41,9 @@ def greeting(options: Options, info: EngineInfo, port: int, *, keyed: bool) -> s
 
 
 def curl(place: str, model: str, *, keyed: bool) -> str:
-    body = {"model": model, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+    question = {"role": "user", "content": "Why is the sky blue?"}
+    # A small model may go on for minutes.
+    body = {"model": model, "max_tokens": 128, "messages": [question]}
     key = f' -H "Authorization: Bearer ${VARIABLE}"' if keyed else ""
     return (
         f"curl {place}/v1/chat/completions{key} -H 'content-type: application/json'"
