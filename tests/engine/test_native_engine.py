@@ -90,9 +90,13 @@ def test_a_hundred_thousand_tokens_leak_nothing_and_memory_stays_flat(smollm2):
 
 
 @pytest.mark.slow
-def test_busy_time_is_the_processors_time(smollm2):
-    """On cores of our own: busy x threads is the process's CPU time within 5 %."""
-    config = EngineConfig(threads=2, cache_bytes=POOL)
+@pytest.mark.parametrize(("threads", "near"), [(1, 0.05), (2, 0.1)])
+def test_busy_time_is_the_processors_time(smollm2, threads, near):
+    """Under load busy x threads is the process's CPU time.
+
+    A core is the client's, so that two threads lose to it now and then, and who waits sleeps.
+    """
+    config = EngineConfig(threads=threads, cache_bytes=POOL)
 
     async def go():
         engine = await EngineClient.start(smollm2, config)
@@ -103,12 +107,12 @@ def test_busy_time_is_the_processors_time(smollm2):
             return (int(fields[11]) + int(fields[12])) * 10_000_000
 
         began, before, wall = await engine.read(), cpu(), time.monotonic_ns()
-        streams = [engine.submit(ask) for ask in asks([100] * 8, answer=400)]
+        streams = [engine.submit(ask) for ask in asks([100] * 32, answer=150)]
         await asyncio.gather(*(stream.ended() for stream in streams))
         ended, after, wall = await engine.read(), cpu(), time.monotonic_ns() - wall
         await engine.stop()
         busy, idle = ended.busy - began.busy, ended.idle - began.idle
         assert busy + idle == pytest.approx(wall, rel=0.01)
-        assert after - before == pytest.approx(2 * busy, rel=0.05)
+        assert after - before == pytest.approx(threads * busy, rel=near)
 
     asyncio.run(go())
