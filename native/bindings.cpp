@@ -18,24 +18,12 @@
 #include "machine_limits.h"
 #include "numerics.h"
 #include "program.h"
+#include "step_arrays.h"
 
 namespace nb = nanobind;
 using namespace farthing;
 
 namespace {
-
-template <class T>
-using Row = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Table = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using OutRow = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using OutTable = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-
-void require(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
 
 // Beyond these sizes, sums of bytes could wrap; and positions are int32.
 constexpr size_t kMost = (size_t{1} << 31) - 1;
@@ -150,120 +138,6 @@ void add_linear(Model& m, size_t in, std::vector<size_t> weights, std::vector<si
                         m.floats(outs[i], w.rows)});
   }
   m.program.op(op);
-}
-
-// Everything of RowSampling but the adjustments, by row.
-struct RowArrays {
-  Row<float> temperature;
-  Row<int32_t> top_k;
-  Row<float> top_p, min_p, repetition, presence, frequency;
-  Row<uint64_t> seed;
-  Row<uint32_t> choice;
-  Row<int32_t> position, logprobs, first, ids;
-  Row<float> bias;
-  Row<int32_t> counts;
-  Row<uint8_t> seen;
-};
-
-std::vector<Sampling> samplings(const RowArrays& a, size_t rows, size_t vocabulary, size_t top) {
-  require(a.temperature.shape(0) == rows && a.top_k.shape(0) == rows && a.top_p.shape(0) == rows &&
-              a.min_p.shape(0) == rows && a.repetition.shape(0) == rows &&
-              a.presence.shape(0) == rows && a.frequency.shape(0) == rows &&
-              a.seed.shape(0) == rows && a.choice.shape(0) == rows && a.position.shape(0) == rows &&
-              a.logprobs.shape(0) == rows && a.first.shape(0) == rows + 1,
-          "sampling arrays must have one entry a row");
-  const size_t entries = a.ids.shape(0);
-  require(a.bias.shape(0) == entries && a.counts.shape(0) == entries && a.seen.shape(0) == entries,
-          "adjustments differ in length");
-  for (size_t i = 0; i < entries; ++i)
-    require(a.ids.data()[i] >= 0 && static_cast<size_t>(a.ids.data()[i]) < vocabulary,
-            "an adjusted token is not in the vocabulary");
-  for (size_t i = 0; i < entries; ++i)
-    require(a.bias.data()[i] < INFINITY, "a bias is no number, or infinite");
-  std::vector<Sampling> out(rows);
-  for (size_t r = 0; r < rows; ++r) {
-    const int32_t from = a.first.data()[r], to = a.first.data()[r + 1];
-    require(from >= 0 && from <= to && static_cast<size_t>(to) <= entries,
-            "adjustments of a row are out of range");
-    require(a.logprobs.data()[r] <= static_cast<int32_t>(top),
-            "more logprobs than there is room for");
-    // A NaN fails every comparison.
-    require(a.temperature.data()[r] >= 0 && a.top_p.data()[r] >= 0 && a.min_p.data()[r] <= 1,
-            "temperature, top_p or min_p is out of range");
-    require(a.repetition.data()[r] > 0 && std::isfinite(a.repetition.data()[r]) &&
-                std::isfinite(a.presence.data()[r]) && std::isfinite(a.frequency.data()[r]),
-            "a penalty is out of range");
-    const auto at = static_cast<size_t>(from);
-    out[r] = {a.temperature.data()[r], a.top_p.data()[r],    a.min_p.data()[r],
-              a.repetition.data()[r],  a.presence.data()[r], a.frequency.data()[r],
-              a.top_k.data()[r],       a.position.data()[r], a.logprobs.data()[r],
-              a.seed.data()[r],        a.choice.data()[r],   static_cast<size_t>(to - from),
-              a.ids.data() + at,       a.bias.data() + at,   a.counts.data() + at,
-              a.seen.data() + at};
-  }
-  return out;
-}
-
-void check(const Program& p, const Step& s) {
-  require(p.finished(), "the program is not finished");
-  require(s.token_count > 0 && s.token_count <= p.max_tokens(),
-          "too many tokens for one step, or none");
-  require(s.starts[0] == 0 && static_cast<size_t>(s.starts[s.segments]) == s.token_count,
-          "starts must go from zero to the number of tokens");
-  for (size_t i = 0; i < s.segments; ++i) {
-    require(s.starts[i] < s.starts[i + 1], "a segment is empty");
-    require(s.positions[i] >= 0, "a position is negative");
-    const size_t end =
-        static_cast<size_t>(s.positions[i]) + static_cast<size_t>(s.starts[i + 1] - s.starts[i]);
-    require(end <= p.max_context(), "a position is beyond the context");
-    const size_t pages = (end + kPage - 1) / kPage;
-    require(!p.pages() || pages <= s.table_width, "a page table is too short");
-    for (size_t j = 0; p.pages() && j < pages; ++j) {
-      const int32_t page = s.tables[i * s.table_width + j];
-      require(page >= 0 && static_cast<size_t>(page) < p.pages(), "a page is not in the pool");
-    }
-  }
-  for (size_t i = 0; i < s.fresh_count; ++i)
-    require(s.fresh[i] >= 0 && static_cast<size_t>(s.fresh[i]) < p.pages(),
-            "a fresh page is not in the pool");
-  require(s.row_count <= p.max_tokens(), "more rows than a step has room for");
-  for (size_t i = 0; i < s.row_count; ++i)
-    require(s.rows[i] >= 0 && static_cast<size_t>(s.rows[i]) < s.token_count,
-            "a row is not a token of the step");
-}
-
-struct Inputs {
-  Row<int32_t> tokens, starts, positions;
-  Table<int32_t> tables;
-  Row<int32_t> fresh, rows;
-};
-
-Step step_of(const Model& m, const Inputs& in, size_t table_rows) {
-  Step s{};
-  require(in.starts.shape(0) == in.positions.shape(0) + 1,
-          "starts must be one longer than positions");
-  require(in.tables.shape(0) == table_rows, "a page table is needed for each segment");
-  for (size_t i = 0; i < in.tokens.shape(0); ++i)
-    require(in.tokens.data()[i] >= 0, "a token is negative");
-  s.tokens = in.tokens.data();
-  s.starts = in.starts.data();
-  s.positions = in.positions.data();
-  s.tables = in.tables.data();
-  s.fresh = in.fresh.data();
-  s.rows = in.rows.data();
-  s.token_count = in.tokens.shape(0);
-  s.segments = in.positions.shape(0);
-  s.table_width = in.tables.shape(1);
-  s.fresh_count = in.fresh.shape(0);
-  s.row_count = in.rows.shape(0);
-  check(m.program, s);
-  return s;
-}
-
-void check_vocabulary(const Model& m, const Step& s, size_t limit) {
-  const size_t end = std::min(limit, m.embeddable);
-  for (size_t i = 0; i < s.token_count; ++i)
-    require(static_cast<size_t>(s.tokens[i]) < end, "a token is not in the vocabulary");
 }
 
 // Takes arrays as they are, or not at all: a silent copy would lose what is written to it.
@@ -385,8 +259,8 @@ NB_MODULE(_native, module) {
          Row<int32_t> ids, Row<float> bias, Row<int32_t> counts, Row<uint8_t> seen,
          OutRow<int32_t> out_ids, OutRow<float> out_logprobs, OutTable<int32_t> top_ids,
          OutTable<float> top_logprobs) {
-        Step s = step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
-        check_vocabulary(m, s, limit);
+        Step s = step_of(m.program, {tokens, starts, positions, tables, fresh, rows},
+                         std::min(limit, m.embeddable));
         require(out_ids.shape(0) == s.row_count && out_logprobs.shape(0) == s.row_count &&
                     top_ids.shape(0) == s.row_count && top_logprobs.shape(0) == s.row_count &&
                     top_ids.shape(1) == top_logprobs.shape(1),
@@ -408,18 +282,18 @@ NB_MODULE(_native, module) {
           out_logprobs.data()[r] = choices[r].logprob;
         }
       });
-  define_exact<8>(
-      program, "logits_of",
-      [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
-         Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
-         OutTable<float> logits) {
-        Step s = step_of(m, {tokens, starts, positions, tables, fresh, rows}, positions.shape(0));
-        check_vocabulary(m, s, limit);
-        require(logits.shape(0) == s.row_count && logits.shape(1) == m.program.vocabulary(),
-                "logits must be rows by vocabulary");
-        s.logits = logits.data();
-        m.run(s);
-      });
+  define_exact<8>(program, "logits_of",
+                  [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
+                     Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
+                     OutTable<float> logits) {
+                    Step s = step_of(m.program, {tokens, starts, positions, tables, fresh, rows},
+                                     std::min(limit, m.embeddable));
+                    require(
+                        logits.shape(0) == s.row_count && logits.shape(1) == m.program.vocabulary(),
+                        "logits must be rows by vocabulary");
+                    s.logits = logits.data();
+                    m.run(s);
+                  });
   program.def("slot_rows", [](Model& m, size_t slot, size_t rows) {
     // The last step's rows of a slot, raw: for tests.
     require(m.program.finished() && slot < m.program.slots(), "no such slot");

@@ -6,6 +6,7 @@ Knows nothing of requests: only of tokens, pages and rows.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,13 +80,7 @@ class NativeRunner:
             top_logprobs=np.empty((rows, top), np.float32),
         )
         self.program.step(
-            step.tokens,
-            step.starts,
-            step.positions,
-            step.tables,
-            step.fresh,
-            step.rows,
-            self.vocabulary,
+            *self._where(step),
             s.temperature,
             s.top_k,
             s.top_p,
@@ -113,16 +108,15 @@ class NativeRunner:
         """[R, V] of the step's rows, before any sampling. For evaluation and tests."""
         out = np.empty((len(step.rows), self.vocabulary), np.float32)
         self.program.logits_of(
-            step.tokens,
-            step.starts,
-            step.positions,
-            step.tables,
-            step.fresh,
-            step.rows,
-            self.vocabulary,
+            *self._where(step),
             out,
         )
         return out
+
+    def _where(self, step: Step) -> tuple[Any, ...]:
+        """What the native side asks of every step, in its order."""
+        where = (step.tokens, step.starts, step.positions, step.tables, step.fresh, step.rows)
+        return (*where, self.vocabulary)
 
     def work(self, step: Step) -> NDArray[np.float64]:
         return self._work.shares(step.starts, step.positions, step.rows)
