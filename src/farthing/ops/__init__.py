@@ -9,6 +9,7 @@ Shapes: T tokens of a step, R rows whose logits are wanted, D any width. Heads l
 from typing import Any
 
 from farthing.ops import record, reference
+from farthing.ops.mixture import SILU, Activation, Bank, Router
 from farthing.ops.record import Symbol
 from farthing.ops.rotation import Rotation
 
@@ -26,9 +27,17 @@ def rms_norm(x: Any, weight: Any, *, eps: float, heads: int = 1) -> Any:
     return _reading(x).rms_norm(x, weight, eps=eps, heads=heads)
 
 
-def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """[T, K] -> [T, N] by a weight [N, K]."""
-    return _reading(x).linear(x, weight, bias)
+def linear(x: Any, weight: Any, bias: Any = None, *, precise: bool = False) -> Any:
+    """[T, K] -> [T, N] by a weight [N, K]. Precise: bf16 weights, and inputs not rounded at all.
+
+    That is for routers and gates, whose small products decide a lot.
+    """
+    return _reading(x).linear(x, weight, bias, precise=precise)
+
+
+def head_linear(x: Any, weight: Any) -> Any:
+    """[T, h * K] -> [T, h * N] by a weight [h, N, K]: each head by a matrix of its own."""
+    return _reading(x).head_linear(x, weight)
 
 
 def logits(x: Any, weight: Any) -> Any:
@@ -55,14 +64,62 @@ def attention(
     kv_heads: int,
     scale: float,
     window: int = 0,
+    sinks: Any = None,
 ) -> Any:
     """Writes k and v [T, kv_heads * d] into the layer's cache, then attends causally.
 
     q [T, heads * d] -> [T, heads * d]. With a window w, position p sees p-w+1 .. p; 0 sees all.
+    sinks [heads]: a logit of each head that takes weight and gives nothing (gpt-oss).
     """
     return _reading(q).attention(
-        q, k, v, step, layer, heads=heads, kv_heads=kv_heads, scale=scale, window=window
+        q,
+        k,
+        v,
+        step,
+        layer,
+        heads=heads,
+        kv_heads=kv_heads,
+        scale=scale,
+        window=window,
+        sinks=sinks,
     )
+
+
+def latent_attention(
+    q: Any, latent: Any, step: Any, layer: Any, *, heads: int, width: int, scale: float
+) -> Any:
+    """Multi-head latent attention, absorbed (DeepSeek-V2, 2405.04434): all heads see one key.
+
+    Writes latent [T, w] into the layer's cache. It is the key of all heads, and its first `width`
+    numbers are the value: q [T, heads * w] -> [T, heads * width].
+    """
+    return _reading(q).latent_attention(
+        q, latent, step, layer, heads=heads, width=width, scale=scale
+    )
+
+
+def route(logits: Any, router: Router, correction: Any = None) -> Any:
+    """[T, E] -> each token's top_k experts, in ascending order, and their weights.
+
+    correction [E] is added to the scores for the choice alone. What comes out only `experts` reads.
+    """
+    return _reading(logits).route(logits, router, correction)
+
+
+def experts(
+    x: Any,
+    routed: Any,
+    bank: Bank,
+    *,
+    activation: Activation = SILU,
+    shared: Bank | None = None,
+    gate: Any = None,
+) -> Any:
+    """[T, H] -> [T, H]: the sum of each token's experts, by weight, in ascending order.
+
+    Then the shared bank's own answer is added, times sigmoid(gate) where a gate [T, 1] is given.
+    """
+    return _reading(x).experts(x, routed, bank, activation=activation, shared=shared, gate=gate)
 
 
 def silu_mul(gate: Any, up: Any) -> Any:
@@ -72,6 +129,20 @@ def silu_mul(gate: Any, up: Any) -> Any:
 
 def add(x: Any, y: Any) -> Any:
     return _reading(x).add(x, y)
+
+
+def scale(x: Any, factor: float) -> Any:
+    return _reading(x).scale(x, factor)
+
+
+def part(x: Any, *, heads: int, begin: int, end: int) -> Any:
+    """[T, heads * d] -> [T, heads * (end - begin)]: those columns of each head."""
+    return _reading(x).part(x, heads=heads, begin=begin, end=end)
+
+
+def join(x: Any, y: Any, *, heads: int) -> Any:
+    """[T, heads * a], [T, heads * b] -> [T, heads * (a + b)]: side by side in each head."""
+    return _reading(x).join(x, y, heads=heads)
 
 
 def rows(x: Any, step: Any) -> Any:
