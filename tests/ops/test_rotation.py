@@ -104,6 +104,21 @@ def test_older_configs_read_the_same(kind: str) -> None:
         np.testing.assert_array_equal(again.frequencies, expected.frequencies)
 
 
+@pytest.mark.parametrize("kind", ["linear", "llama3", "yarn"])
+@pytest.mark.parametrize("part", [0.25, 0.5])
+def test_a_part_of_the_head_is_turned_as_in_transformers(kind: str, part: float) -> None:
+    said = config(kind) | {"partial_rotary_factor": part}
+    inside = config(kind)
+    inside["rope_parameters"] |= {"partial_rotary_factor": part}
+    theirs = transformers.AutoConfig.for_model("glm4_moe", **inside)
+    frequencies, magnitude = ROPE_INIT_FUNCTIONS[kind](theirs, torch.device("cpu"))
+    for given in (said, inside):
+        ours = rotation_from_hf(given, 64)
+        np.testing.assert_allclose(ours.frequencies, frequencies.numpy(), rtol=4e-7)
+        assert (ours.width, len(ours.frequencies)) == (64, 32 * part)
+        assert ours.magnitude == pytest.approx(magnitude)
+
+
 def test_nothing_said_is_plain_with_theta_10000() -> None:
     frequencies = rotation_from_hf({"rope_scaling": None}, 64).frequencies
     np.testing.assert_allclose(frequencies, 10000.0 ** -(np.arange(0, 64, 2) / 64), rtol=1e-6)
@@ -127,8 +142,10 @@ LLAMA3 = {"rope_type": "llama3"} | KINDS["llama3"]
         ({"rope_theta": 1.0}, "rope rope_theta is 1.0; expected above 1"),
         ({"rope_theta": "10000"}, "rope_theta is '10000'"),
         ({"rope_parameters": LLAMA3 | {"high_freq_factor": 1.0}}, "above low_freq_factor"),
-        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5"),
-        ({"rope_parameters": {"partial_rotary_factor": 0.25}}, "partial_rotary_factor is 0.25"),
+        ({"partial_rotary_factor": 0}, "partial_rotary_factor is 0"),
+        ({"partial_rotary_factor": 1.25}, "turns 80 of a head's 64"),
+        ({"partial_rotary_factor": 0.05}, "turns 3 of a head's 64"),
+        ({"rope_parameters": {"partial_rotary_factor": "half"}}, "partial_rotary_factor is 'half'"),
     ],
 )
 def test_what_is_not_known_is_refused_by_name(config: dict[str, Any], message: str) -> None:

@@ -46,7 +46,7 @@ def rotation_from_hf(config: Mapping[str, Any], head_dim: int) -> Rotation:
             f"config.json: rope_type {kind!r} is not known; known: {', '.join(sorted(KINDS))};"
             " use a checkpoint with one of these"
         )
-    frequencies, magnitude = KINDS[kind](rope, head_dim)
+    frequencies, magnitude = KINDS[kind](rope, _turned(rope, head_dim))
     return Rotation(frequencies=frequencies, magnitude=magnitude, width=head_dim)
 
 
@@ -65,12 +65,21 @@ def _parameters(config: Mapping[str, Any]) -> dict[str, Any]:
         rope["original_max_position_embeddings"] = trained
     rope.setdefault("original_max_position_embeddings", config.get("max_position_embeddings"))
     rope.setdefault("max_position_embeddings", config.get("max_position_embeddings"))
-    partial = rope.get("partial_rotary_factor", config.get("partial_rotary_factor"))
-    if partial not in (None, 1):
-        raise FormatError(
-            f"config.json: partial_rotary_factor is {partial}; only 1 (the whole head) is known"
-        )
+    rope.setdefault("partial_rotary_factor", config.get("partial_rotary_factor"))
     return rope
+
+
+def _turned(rope: Mapping[str, Any], head_dim: int) -> int:
+    """How many of a head's dimensions are turned: the first ones, and an even number."""
+    if rope["partial_rotary_factor"] is None:
+        return head_dim
+    turned = int(head_dim * _number(rope, "partial_rotary_factor"))
+    if not 0 < turned <= head_dim or turned % 2:
+        raise FormatError(
+            f"config.json: partial_rotary_factor is {rope['partial_rotary_factor']}, which turns"
+            f" {turned} of a head's {head_dim} dimensions; expected an even number of them"
+        )
+    return turned
 
 
 def _plain(rope: Mapping[str, Any], head_dim: int) -> tuple[Frequencies, float]:
