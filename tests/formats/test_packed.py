@@ -124,6 +124,7 @@ def edit(folder: Path, change) -> None:
 
 NORM = "model.norm.weight"
 EMBEDDING = "model.embed_tokens.weight"
+QUERY = "model.layers.0.self_attn.q_proj.weight"
 
 
 def set_in(tensor, **fields):
@@ -146,7 +147,8 @@ LIES = {
         set_in(EMBEDDING, form={"bits": 4, "group": 0, "scale": "f16", "offset": "none"}),
         "no form",
     ),
-    "a matrix without a form": (set_in(EMBEDDING, form=None), "shape"),
+    "a matrix without a form": (set_in(QUERY, form=None), "takes"),
+    "a vector of three parts": (set_in(NORM, shape=[1, 1, 32]), "shape"),
     "a negative shape": (set_in(EMBEDDING, shape=[-8, -32]), "shape"),
     "a larger shape": (set_in(EMBEDDING, shape=[1 << 40, 32]), "takes"),
     "fewer bytes": (set_in(NORM, bytes=64), "takes 128"),

@@ -133,7 +133,7 @@ class Held:
         tensor = self.held[name]
         return Layout(tuple(tensor.shape), tensor.form if isinstance(tensor, Matrix) else None)
 
-    def tensor(self, name: str, rows: slice = slice(None)) -> Any:
+    def tensor(self, name: str, rows: slice = slice(None), index: int | None = None) -> Any:
         tensor = self.held[name]
         if not isinstance(tensor, Matrix):
             return tensor[rows]

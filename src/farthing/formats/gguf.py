@@ -35,6 +35,7 @@ class Gguf:
         self._source = self._names()
         self.config = self._config()
         self.generation = generation_from_gguf(self.metadata)
+        self.unused: list[str] = []
 
     def names(self) -> list[str]:
         return list(self._source)
@@ -43,8 +44,9 @@ class Gguf:
         entry = self._file.entries[self._source[name]]
         return Layout(entry.shape, entry.block.form if len(entry.shape) == 2 else None)
 
-    def tensor(self, name: str, rows: slice = ALL) -> Matrix | Vector:
+    def tensor(self, name: str, rows: slice = ALL, index: int | None = None) -> Matrix | Vector:
         """The numbers of one tensor; q and k in the row order that Hugging Face has."""
+        assert index is None, f"{name} is no stack"
         entry = self._file.entries[self._source[name]]
         raw = self._file.raw(self._source[name])
         order = self._row_order(name, entry.shape[0])

@@ -33,6 +33,7 @@ class HuggingFace:
         self._tensors = _read(self.files, tied=bool(self.config.get("tie_word_embeddings")))
         path = folder / "generation_config.json"
         self.generation = read_object(path) if path.exists() else {}
+        self.unused: list[str] = []
 
     def names(self) -> list[str]:
         return list(self._tensors)
@@ -41,8 +42,9 @@ class HuggingFace:
         shape = self._tensors[name].shape
         return Layout(shape, BF16 if len(shape) == 2 else None)
 
-    def tensor(self, name: str, rows: slice = ALL) -> Matrix | Vector:
+    def tensor(self, name: str, rows: slice = ALL, index: int | None = None) -> Matrix | Vector:
         """The numbers of one tensor, its matrices in bf16."""
+        assert index is None, f"{name} is no stack"
         tensor = self._tensors[name]
         raw = tensor.data.view(_FLOATS[tensor.dtype]).reshape(tensor.shape)
         if len(tensor.shape) == 1:

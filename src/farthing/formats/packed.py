@@ -1,8 +1,8 @@
 """Our own checkpoint: a folder whose weights lie as the kernels read them, mapped, ready at once.
 
     weights.farthing    8 bytes magic, u64 length of the header, the header (JSON), then the
-                        tensors, each starting on 4 KiB of the file; 2-D ones as weight.pack
-                        makes them, 1-D ones fp32
+                        tensors, each starting on 4 KiB of the file: matrices as weight.pack
+                        makes them, each matrix of a stack on 4 KiB too; vectors and tables fp32
     config.json, generation_config.json, tokenizer.json, tokenizer_config.json
 
 Knows nothing of where models live.
@@ -20,7 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.errors import FormatError, NotFound
-from farthing.formats.packed_header import LAYOUT, MAGIC, check_place, read_header, size_of, up
+from farthing.formats.packed_header import (
+    LAYOUT,
+    MAGIC,
+    check_place,
+    read_header,
+    size_of,
+    stride_of,
+    up,
+)
 from farthing.formats.packed_header import Header as Header
 from farthing.formats.packed_header import Place as Place
 from farthing.formats.packed_header import Source as Source
@@ -34,20 +42,39 @@ PIECE = 1 << 23
 
 @dataclass(frozen=True, slots=True)
 class PackedTensor:
-    """A view of the mapped file. `form` None is an fp32 vector."""
+    """A view of the mapped file: a matrix, a stack, or with form None fp32; shapes as in Layout."""
 
     name: str
     shape: Shape
     form: Form | None
     data: NDArray[np.uint8]
 
-    def matrix(self) -> Matrix:
+    @property
+    def stride(self) -> int:
+        """Of a stack: bytes of `data` from one matrix to the next."""
+        assert self.form is not None
+        return stride_of(self.shape, self.form)
+
+    def packed(self, index: int | None = None) -> NDArray[np.uint8]:
+        """The packed bytes of a matrix; of a stack, of matrix `index`."""
         assert self.form is not None, f"{self.name} is a vector"
-        return unpack(self.data, self.form, self.shape[0], self.shape[1])
+        if len(self.shape) == 2:
+            assert index is None, f"{self.name} is no stack"
+            return self.data
+        assert index is not None and 0 <= index < self.shape[0], f"{self.name}: matrix {index}"
+        start = index * self.stride
+        return self.data[start : start + self.form.bytes(*self.shape[1:])]
+
+    def matrix(self, index: int | None = None) -> Matrix:
+        """The numbers of a matrix; of a stack, of matrix `index`."""
+        data = self.packed(index)
+        assert self.form is not None
+        return unpack(data, self.form, self.shape[-2], self.shape[-1])
 
     def vector(self) -> Vector:
+        """fp32 [N], or a table's [E, N]."""
         assert self.form is None, f"{self.name} is a matrix"
-        return self.data.view("<f4")
+        return self.data.view("<f4").reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +109,7 @@ def write(
     files: Mapping[str, str],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Write a packed checkpoint into `folder`, which exists and is empty, tensor by tensor.
+    """Write a packed checkpoint into `folder`, which exists and is empty, piece by piece.
 
     The caller makes it appear whole: writes beside and renames. `files` are further texts of the
     folder (tokenizer.json, ...). `progress` hears bytes done and bytes in all. Raises FormatError
@@ -99,10 +126,11 @@ def write(
         out.write(MAGIC + len(head).to_bytes(8, "little") + head)
         start = up(out.tell())
         for name, place in header.tensors.items():
-            out.seek(start + place.offset)
-            for piece in _pieces(tensors, name, place):
-                out.write(piece.data)
-                progress(min(out.tell() - start, total), total)
+            for at, index in _matrices(place):
+                out.seek(start + at)
+                for piece in _pieces(tensors, name, place, index):
+                    out.write(piece.data)
+                    progress(min(out.tell() - start, total), total)
         out.truncate(start + total)
         _settle(out)
     progress(total, total)
@@ -147,19 +175,34 @@ def _tensors(path: Path, data: NDArray[np.uint8], header: Header) -> dict[str, P
     return found
 
 
-def _pieces(tensors: Tensors, name: str, place: Place) -> Iterator[NDArray[np.uint8]]:
-    """The bytes of a tensor, some rows at a time: the packed blocks of 16 rows know no others."""
-    rows, step = place.shape[0], place.shape[0]
+def _matrices(place: Place) -> Iterator[tuple[int, int | None]]:
+    """Where each matrix of a stack lies, and its index; all else lies in one."""
+    if place.form is None or len(place.shape) == 2:
+        yield place.offset, None
+        return
+    stride = stride_of(tuple(place.shape), place.form)
+    for index in range(place.shape[0]):
+        yield place.offset + index * stride, index
+
+
+def _pieces(
+    tensors: Tensors, name: str, place: Place, index: int | None
+) -> Iterator[NDArray[np.uint8]]:
+    """The bytes of one matrix, some rows at a time: the packed blocks of 16 rows know no others."""
+    rows, expected = place.shape[0], place.bytes
+    step = rows
     if place.form is not None:
-        step = max(PIECE // place.shape[1] // ROWS, 1) * ROWS
+        rows, columns = place.shape[-2:]
+        step = max(PIECE // columns // ROWS, 1) * ROWS
+        expected = place.form.bytes(rows, columns)
     written = 0
     for first in range(0, rows, step):
-        part = tensors.tensor(name, slice(first, min(first + step, rows)))
-        _check_finite(name, part)
+        part = tensors.tensor(name, slice(first, min(first + step, rows)), index)
+        _check_finite(f"tensor {name[:80]!r}" + ("" if index is None else f" [{index}]"), part)
         raw = _bytes_of(part, place.form)
         written += raw.nbytes
         yield raw
-    assert written == place.bytes, f"{name}: {written} bytes, {place.bytes} expected"
+    assert written == expected, f"{name}: {written} bytes, {expected} expected"
 
 
 def _bytes_of(tensor: Matrix | Vector, form: Form | None) -> NDArray[np.uint8]:
@@ -167,7 +210,7 @@ def _bytes_of(tensor: Matrix | Vector, form: Form | None) -> NDArray[np.uint8]:
         assert tensor.form == form
         return pack(tensor)
     assert form is None
-    return np.ascontiguousarray(tensor, "<f4").view(np.uint8)
+    return np.ascontiguousarray(tensor, "<f4").reshape(-1).view(np.uint8)
 
 
 def _settle(file: IO[bytes]) -> None:
@@ -176,7 +219,7 @@ def _settle(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def _check_finite(name: str, tensor: Matrix | Vector) -> None:
+def _check_finite(what: str, tensor: Matrix | Vector) -> None:
     """A NaN would spread from one weight to every answer; damaged files are full of them."""
     if not isinstance(tensor, Matrix):
         good = bool(np.isfinite(tensor).all())
@@ -186,4 +229,4 @@ def _check_finite(name: str, tensor: Matrix | Vector) -> None:
         scales = (tensor.scale, tensor.minimum, tensor.super_scale, tensor.super_minimum)
         good = all(bool(np.isfinite(x).all()) for x in scales if x is not None)
     if not good:
-        raise FormatError(f"tensor {name[:80]!r} holds NaN or infinity; the file is damaged")
+        raise FormatError(f"{what} holds NaN or infinity; the file is damaged")

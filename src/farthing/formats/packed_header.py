@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.errors import FormatError
-from farthing.formats.types import Layout
+from farthing.formats.types import Layout, Shape
 from farthing.weight import Form
 
 MAGIC = b"farthing"
@@ -27,7 +27,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One tensor: `offset` counts from the first 4 KiB boundary after the header."""
+    """One tensor, `shape` as in Layout: `offset` counts from the first 4 KiB after the header."""
 
     shape: list[int]
     form: Form | None
@@ -65,7 +65,8 @@ class _Version(msgspec.Struct):
 
 
 def check_place(what: str, place: Place, end: int, size: int) -> None:
-    if len(place.shape) != (1 if place.form is None else 2) or min(place.shape) < 1:
+    parts = (1, 2) if place.form is None else (2, 3)
+    if len(place.shape) not in parts or min(place.shape) < 1:
         raise FormatError(f"{what}: shape {place.shape} with form {place.form}")
     if place.form is not None:
         _check_form(what, place.form)
@@ -91,7 +92,15 @@ def _check_form(what: str, form: Form) -> None:
 def size_of(layout: Layout) -> int:
     if layout.form is None:
         return 4 * prod(layout.shape)
-    return layout.form.bytes(layout.shape[0], layout.shape[1])
+    if len(layout.shape) == 2:
+        return layout.form.bytes(*layout.shape)
+    return layout.shape[0] * stride_of(layout.shape, layout.form)
+
+
+def stride_of(shape: Shape, form: Form) -> int:
+    """Bytes from one matrix of a stack to the next: each starts on 4 KiB."""
+    _, rows, columns = shape
+    return up(form.bytes(rows, columns))
 
 
 def up(value: int) -> int:

@@ -20,7 +20,11 @@ ALL = slice(None)
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A tensor before it is read: [N, K] with its form, or [N] with None, held as fp32."""
+    """A tensor before it is read.
+
+    With a form a matrix [N, K] or a stack of them [E, N, K], all alike; with None a vector [N] or
+    a table [E, N], held as fp32.
+    """
 
     shape: Shape
     form: Form | None
@@ -33,8 +37,11 @@ class Tensors(Protocol):
 
     def layout(self, name: str) -> Layout: ...
 
-    def tensor(self, name: str, rows: slice = ALL) -> Matrix | Vector:
-        """The numbers of a tensor; of a matrix, those rows alone."""
+    def tensor(self, name: str, rows: slice = ALL, index: int | None = None) -> Matrix | Vector:
+        """The numbers of a tensor; of a matrix, those rows alone; of a stack, matrix `index`.
+
+        A stack is never read whole, so it has to be named which of its matrices; others have none.
+        """
         ...
 
 
@@ -62,6 +69,15 @@ class Checkpoint(Tensors, Protocol):
     @property
     def metadata(self) -> Mapping[str, Any]:
         """GGUF's key-value pairs; empty for other formats."""
+        ...
+
+    @property
+    def unused(self) -> list[str]:
+        """Tensors left out because the model does without them: a name or a pattern, and why.
+
+        "model.layers.61.* (18 tensors): a multi-token prediction layer". All others are in
+        `names()`, or were refused.
+        """
         ...
 
     def tokenizer_files(self) -> dict[str, str]:
