@@ -7,10 +7,11 @@ import pytest
 import torch
 import transformers
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.models.deepseek_v3 import modeling_deepseek_v3
 
 from farthing.errors import FormatError
 from farthing.ops.reference import cos_sin
-from farthing.ops.rotation import rotation_from_hf
+from farthing.ops.rotation import rotation_from_hf, softmax_factor
 
 KINDS: dict[str, dict[str, Any]] = {
     "default": {"rope_theta": 100000.0},
@@ -122,6 +123,23 @@ def test_a_part_of_the_head_is_turned_as_in_transformers(kind: str, part: float)
 def test_nothing_said_is_plain_with_theta_10000() -> None:
     frequencies = rotation_from_hf({"rope_scaling": None}, 64).frequencies
     np.testing.assert_allclose(frequencies, 10000.0 ** -(np.arange(0, 64, 2) / 64), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rope", "expected"),
+    [
+        ({"mscale": 1.0, "mscale_all_dim": 1.0}, 1.3689**2),
+        ({"mscale": 0.707, "mscale_all_dim": 0.707}, 1.2608**2),
+        ({"mscale": 1.0}, 1.0),
+        ({"rope_type": "default", "mscale_all_dim": 1.0}, 1.0),
+    ],
+)
+def test_the_softmax_is_scaled_as_in_transformers(rope: dict[str, Any], expected: float) -> None:
+    whole = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 40.0} | rope
+    whole["original_max_position_embeddings"] = 4096
+    ours = softmax_factor({"rope_parameters": whole})
+    assert ours == pytest.approx(modeling_deepseek_v3.yarn_apply_mscale(whole, 1.0))
+    assert ours == pytest.approx(expected, rel=1e-4)
 
 
 LLAMA3 = {"rope_type": "llama3"} | KINDS["llama3"]

@@ -50,6 +50,18 @@ def rotation_from_hf(config: Mapping[str, Any], head_dim: int) -> Rotation:
     return Rotation(frequencies=frequencies, magnitude=magnitude, width=head_dim)
 
 
+def softmax_factor(config: Mapping[str, Any]) -> float:
+    """What latent attention's scale is multiplied by: DeepSeek's own part of YaRN, else 1.
+
+    Others put the longer context's factor into cosine and sine; these have nothing to say on the
+    part of a head that is not turned, so DeepSeek moves it (mscale_all_dim) to the softmax.
+    """
+    rope = _parameters(config)
+    if rope["rope_type"] == "default" or not rope.get("mscale_all_dim"):
+        return 1.0
+    return _mscale(_factor(rope), _number(rope, "mscale_all_dim")) ** 2
+
+
 def _parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     """One dict whatever the config's age, with rope_type, rope_theta and the trained length."""
     given = config.get("rope_parameters") or config.get("rope_scaling") or {}
@@ -121,15 +133,19 @@ def _yarn(rope: Mapping[str, Any], head_dim: int) -> tuple[Frequencies, float]:
     """Peng et al., 2309.00071: a ramp over the dimensions between two numbers of turns."""
     plain, _ = _plain(rope, head_dim)
     trained = _number(rope, "original_max_position_embeddings")
-    if rope.get("factor") is None:
-        factor = _number(rope, "max_position_embeddings") / trained
-    else:
-        factor = _number(rope, "factor")
+    factor = _factor(rope)
     low, high = _yarn_range(rope, head_dim, trained)
     ramp = (np.arange(head_dim // 2, dtype=np.float32) - np.float32(low)) / np.float32(high - low)
     kept = 1 - np.clip(ramp, 0, 1).astype(np.float32)
     stretched = np.float32(1) / (np.float32(factor) * (np.float32(1) / plain))
     return stretched * (1 - kept) + plain * kept, _yarn_magnitude(rope, factor)
+
+
+def _factor(rope: Mapping[str, Any]) -> float:
+    if rope.get("factor") is not None:
+        return _number(rope, "factor")
+    trained = _number(rope, "original_max_position_embeddings")
+    return _number(rope, "max_position_embeddings") / trained
 
 
 def _yarn_range(rope: Mapping[str, Any], head_dim: int, trained: float) -> tuple[float, float]:
@@ -149,13 +165,14 @@ def _yarn_range(rope: Mapping[str, Any], head_dim: int, trained: float) -> tuple
 def _yarn_magnitude(rope: Mapping[str, Any], factor: float) -> float:
     if rope.get("attention_factor") is not None:
         return _number(rope, "attention_factor")
-
-    def of(weight: float) -> float:
-        return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0
-
     if rope.get("mscale") and rope.get("mscale_all_dim"):
-        return of(_number(rope, "mscale")) / of(_number(rope, "mscale_all_dim"))
-    return of(1.0)
+        turned, all_dim = _number(rope, "mscale"), _number(rope, "mscale_all_dim")
+        return _mscale(factor, turned) / _mscale(factor, all_dim)
+    return _mscale(factor, 1.0)
+
+
+def _mscale(factor: float, weight: float) -> float:
+    return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0
 
 
 def _number(rope: Mapping[str, Any], name: str) -> float:
