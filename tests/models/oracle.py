@@ -1,13 +1,16 @@
 """Small random checkpoints made by transformers, and both sides' logits. Shared by tests here."""
 
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 import transformers
+from canonical import canonical, matrices
 from numpy.typing import NDArray
 
-from farthing import models, weight
+from farthing import models
+from farthing.ops import reference
 from farthing.ops.reference_cache import Cache, Step
 from farthing.ops.reference_linear import bind
 
@@ -37,14 +40,16 @@ def checkpoint(family: str, **config: Any) -> tuple[dict[str, Any], Any]:
             centre = 1.0 if "norm" in name else 0.0
             values = centre + 0.25 * torch.randn_like(parameter)
             parameter.copy_(values.bfloat16().float())
+        for name, buffer in theirs.named_buffers():
+            if name.endswith("e_score_correction_bias"):
+                buffer.copy_(0.25 * torch.randn_like(buffer))
     return made.to_dict(), theirs
 
 
 def ours(config: dict[str, Any], theirs: Any) -> Any:
     """The same model, its weights taken by name; matrices as bf16, which loses nothing here."""
     state = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
-    tensors = {n: weight.dense(t) if t.ndim == 2 else t for n, t in state.items()}
-    return models.load(config, bind(tensors))
+    return models.load(config, bind(matrices(canonical(state, config))))
 
 
 def their_logits(theirs: Any, tokens: list[int]) -> Logits:
@@ -62,6 +67,40 @@ def our_logits(model: Any, tokens: list[int], chunk: int = 0) -> Logits:
             for at in range(0, len(tokens), size)
         ]
     )
+
+
+def their_routing(theirs: Any, tokens: list[int]) -> list[tuple[Any, Any]]:
+    """Of each layer of experts: the experts of each token, ascending, and their weights."""
+    found: list[tuple[Any, Any]] = []
+
+    def keep(module: Any, given: tuple[Any, ...]) -> None:
+        ids, order = given[1].sort(dim=-1)
+        found.append((ids.numpy(), given[2].gather(1, order).float().numpy()))
+
+    hooks = [
+        module.register_forward_pre_hook(keep)
+        for name, module in theirs.named_modules()
+        if name.endswith(".experts")
+    ]
+    their_logits(theirs, tokens)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def our_routing(model: Any, tokens: list[int]) -> list[tuple[Any, Any]]:
+    """The same of ours."""
+    found: list[tuple[Any, Any]] = []
+
+    def keep(*given: Any) -> Any:
+        routed = route(*given)
+        found.append((routed.ids, routed.weights))
+        return routed
+
+    route = reference.route
+    with patch.object(reference, "route", keep):
+        our_logits(model, tokens)
+    return found
 
 
 def some_tokens(count: int, vocabulary: int = 97, seed: int = 1) -> list[int]:

@@ -66,24 +66,27 @@ class Step:
 
 @dataclass(slots=True)
 class LayerCache:
-    """One layer's keys and values, [P, kv_heads * head_dim] for each sequence."""
+    """One layer's keys and values, [P, kv_heads * head_dim] each, of every sequence.
+
+    A layer of latents keeps one array [P, w] in their place.
+    """
 
     arithmetic: Arithmetic = "fp32"
-    kept: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    kept: dict[int, tuple[Any, ...]] = field(default_factory=dict)
 
-    def extend(self, segment: Segment, k: Any, v: Any) -> tuple[Any, Any]:
-        """Keeps the segment's k and v, forgetting what stood at its positions and after.
+    def extend(self, segment: Segment, *new: Any) -> tuple[Any, ...]:
+        """Keeps the segment's arrays, forgetting what stood at its positions and after.
 
-        Returns the keys and values of the whole sequence so far.
+        Returns those of the whole sequence so far.
         """
-        k, v = self.rounded(k), self.rounded(v)
+        new = tuple(self.rounded(x) for x in new)
         old = self.kept.get(segment.sequence)
         assert segment.position <= (0 if old is None else old[0].shape[0]), "a hole in the cache"
         if old is not None and segment.position:
-            xp = array_namespace(k)
-            k, v = (xp.concat([a[: segment.position], b]) for a, b in zip(old, (k, v), strict=True))
-        self.kept[segment.sequence] = k, v
-        return k, v
+            xp, at = array_namespace(*new), segment.position
+            new = tuple(xp.concat([a[:at], b]) for a, b in zip(old, new, strict=True))
+        self.kept[segment.sequence] = new
+        return new
 
     def rounded(self, x: Any) -> Any:
         """What attention makes of its inputs: bf16 and back in native arithmetic.

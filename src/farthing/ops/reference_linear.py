@@ -38,34 +38,61 @@ class Weight:
         return self.matrix.dequantize()
 
 
+@dataclass(frozen=True)
+class Stack:
+    """Matrices [E, N, K] of one shape, by index."""
+
+    matrices: tuple[Weight, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return len(self.matrices), *self.matrices[0].shape
+
+    def __getitem__(self, index: int) -> Weight:
+        return self.matrices[index]
+
+
+Tensor = Matrix | list[Matrix] | NDArray[np.float32]
+
+
 def bind(
-    tensors: Mapping[str, Matrix | NDArray[np.float32]], activations: Activations = "fp32"
-) -> dict[str, Weight | NDArray[np.float32]]:
-    """A checkpoint's tensors as a model page takes them.
+    tensors: Mapping[str, Tensor], activations: Activations = "fp32"
+) -> dict[str, Weight | Stack | NDArray[np.float32]]:
+    """A checkpoint's tensors as a model page takes them; a list of matrices is a stack.
 
     With int8 activations, bf16 matrices meet bf16 inputs, as on the native side.
     """
 
-    def of(tensor: Matrix | NDArray[np.float32]) -> Weight | NDArray[np.float32]:
-        if not isinstance(tensor, Matrix):
-            return tensor
-        bf16 = activations == "int8" and tensor.form.bits == 16
-        return Weight(tensor, "bf16" if bf16 else activations)
+    def one(matrix: Matrix) -> Weight:
+        bf16 = activations == "int8" and matrix.form.bits == 16
+        return Weight(matrix, "bf16" if bf16 else activations)
+
+    def of(tensor: Tensor) -> Weight | Stack | NDArray[np.float32]:
+        if isinstance(tensor, list):
+            return Stack(tuple(one(matrix) for matrix in tensor))
+        return one(tensor) if isinstance(tensor, Matrix) else tensor
 
     return {name: of(tensor) for name, tensor in tensors.items()}
 
 
-def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+def linear(x: Any, weight: Any, bias: Any = None, *, precise: bool = False) -> Any:
     """[T, K] -> [T, N]; the weight is a Weight, or an array [N, K] of x's own kind."""
     if not isinstance(weight, Weight):
         y = array_namespace(x).matmul(x, weight.T)
+    elif precise or weight.activations == "fp32":
+        y = x @ array_namespace(x).asarray(weight.values).T
     elif weight.activations == "int8":
         y = _linear_codes(*quantize(x), weight.matrix)
-    elif weight.activations == "bf16":
-        y = bf16_to_f32(f32_to_bf16(x)) @ weight.values.T
     else:
-        y = x @ array_namespace(x).asarray(weight.values).T
+        y = bf16_to_f32(f32_to_bf16(x)) @ weight.values.T
     return y if bias is None else y + bias
+
+
+def head_linear(x: Any, weight: Any) -> Any:
+    """[T, h * K] -> [T, h * N] by a stack [h, N, K]."""
+    heads, _, columns = weight.shape
+    parts = (x[:, i * columns : (i + 1) * columns] for i in range(heads))
+    return array_namespace(x).concat([linear(p, weight[i]) for i, p in enumerate(parts)], axis=1)
 
 
 def logits(x: Any, weight: Any) -> Any:
