@@ -8,7 +8,7 @@ The packed bytes hold blocks of 16 rows, one block after another, each a multipl
     codes    4 bits   [K/8][16][4] bytes, byte (j, r, b) = code[r][8j+b] | code[r][8j+4+b] << 4
              8 bits   [K/4][16][4] bytes
              16 bits  [K/2][16][2] bf16
-    scales   [G][16] fp16 or fp32; two-level: [S][16] fp16, then [G][16] int8 or uint8
+    scales   [G][16] fp16, fp32 or e8m0; two-level: [S][16] fp16, then [G][16] int8 or uint8
     minima   like scales, where the form has them
 
 K is rounded up to 32, rows to 16. Padding rows have scale zero, padding columns meet zero inputs.
@@ -26,8 +26,14 @@ ROWS = 16
 COLUMNS = 32
 SUPER = 256
 
-Scale = Literal["none", "f16", "f32", "two_level"]
+Scale = Literal["none", "f16", "f32", "e8m0", "two_level"]
 Offset = Literal["none", "min"]
+Lookup = Literal["none", "e2m1"]
+
+TWICE = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int16)
+"""Twice the value of each E2M1 code: a sign, two bits of exponent, one of mantissa (OCP MX 1.0)."""
+NAN = 255
+"""The one e8m0 scale that is no power of two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,8 @@ class Form:
     A weight is `scale * (code - bias)`, where bias is 8 or 128, or with a minimum
     `scale * code + minimum`. Two-level (Q4_K and its kin): scale = super_scale * sub_scale and
     minimum = -(super_minimum * sub_minimum), sub-values being whole numbers.
+    With lookup "e2m1" a weight is `scale * value`, the value a 4-bit float that the code names.
+    Scale "e8m0" is a power of two, its exponent in a byte, biased by 127.
     bits = 16 is bf16, and has no scale.
     """
 
@@ -44,10 +52,13 @@ class Form:
     group: Literal[0, 16, 32, 64, 128]
     scale: Scale
     offset: Offset
+    lookup: Lookup = "none"
 
     @property
     def bias(self) -> int:
-        return 0 if self.offset == "min" or self.bits == 16 else 1 << (self.bits - 1)
+        if self.offset == "min" or self.lookup != "none" or self.bits == 16:
+            return 0
+        return 1 << (self.bits - 1)
 
     def block_bytes(self, columns: int) -> int:
         """Bytes of 16 packed rows."""
@@ -58,6 +69,7 @@ class Form:
             one = {
                 "f16": 2 * groups,
                 "f32": 4 * groups,
+                "e8m0": groups,
                 "two_level": 2 * supers + groups,
                 "none": 0,
             }[self.scale]
@@ -69,6 +81,8 @@ class Form:
 
 
 BF16 = Form(bits=16, group=0, scale="none", offset="none")
+E2M1 = Form(bits=4, group=32, scale="e8m0", offset="none", lookup="e2m1")
+"""MXFP4, as gpt-oss is published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +90,7 @@ class Matrix:
     """The numbers of one matrix, row by row. Not packed: what files hold and the reference reads.
 
     codes [N, K] uint8, or uint16 holding bf16 when form.bits is 16.
-    scale, minimum [N, G]: fp16, fp32, or whole numbers (int8, uint8) when two-level.
+    scale, minimum [N, G]: fp16, fp32, e8m0 (uint8), or whole numbers (int8, uint8) if two-level.
     super_scale, super_minimum [N, S] fp16, two-level only.
     """
 
@@ -91,14 +105,31 @@ class Matrix:
     def shape(self) -> tuple[int, int]:
         return self.codes.shape[0], self.codes.shape[1]
 
+    def whole(self) -> NDArray[np.int16]:
+        """The codes as whole numbers [N, K]: weight = scale * whole + minimum, those of `groups`.
+
+        Codes less their bias; of E2M1, twice the value (-12 to 12), and `groups` halves the scale.
+        """
+        if self.form.lookup == "e2m1":
+            twice: NDArray[np.int16] = TWICE[self.codes]
+            return twice
+        return self.codes.astype(np.int16) - np.int16(self.form.bias)
+
     def groups(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Scale and offset of each group as fp32 [N, G]: weight = scale * code + offset."""
+        """Scale and minimum of each group as fp32 [N, G]: weight = scale * whole + minimum.
+
+        Half the smallest e8m0 scale is 2^-128: subnormal, and exact.
+        """
         assert self.scale is not None
         scale = self.scale.astype(np.float32)
+        if self.form.scale == "e8m0":
+            scale = _powers(self.scale)
+        if self.form.lookup == "e2m1":
+            scale = scale * np.float32(0.5)
         if self.super_scale is not None:
             scale = scale * self._spread(self.super_scale)
         if self.form.offset == "none":
-            return scale, -self.form.bias * scale
+            return scale, np.zeros_like(scale)
         assert self.minimum is not None
         minimum = self.minimum.astype(np.float32)
         if self.super_minimum is not None:
@@ -110,10 +141,9 @@ class Matrix:
         if self.form.bits == 16:
             return bf16_to_f32(self.codes)
         columns = self.shape[1]
-        scale, offset = (np.repeat(x, self.form.group, 1)[:, :columns] for x in self.groups())
-        if self.form.offset == "none":
-            return scale * (self.codes.astype(np.float32) - self.form.bias)
-        return scale * self.codes.astype(np.float32) + offset
+        scale, minimum = (np.repeat(x, self.form.group, 1)[:, :columns] for x in self.groups())
+        weights = scale * self.whole().astype(np.float32)
+        return weights if self.form.offset == "none" else weights + minimum
 
     def _spread(self, of_supers: NDArray[np.float16]) -> NDArray[np.float32]:
         assert self.scale is not None
@@ -181,7 +211,7 @@ def unpack(data: NDArray[np.uint8], form: Form, rows: int, columns: int) -> Matr
     if form.bits == 16:
         return Matrix(form=form, codes=codes)
     groups, supers = -(-columns // form.group), -(-columns // SUPER)
-    kinds = {"f16": np.float16, "f32": np.float32}
+    kinds = {"f16": np.float16, "f32": np.float32, "e8m0": np.uint8}
     two = form.scale == "two_level"
     low = kinds.get(form.scale, np.uint8 if form.offset == "min" else np.int8)
     fields: dict[str, Any] = {}
@@ -201,6 +231,13 @@ def f32_to_bf16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 def bf16_to_f32(codes: NDArray[np.uint16]) -> NDArray[np.float32]:
     return (codes.astype(np.uint32) << 16).view(np.float32)
+
+
+def _powers(exponents: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """e8m0: 2^(exponent - 127)."""
+    # the exponent's place in fp32; 2^-127 is subnormal there
+    bits = np.maximum(exponents.astype(np.uint32) << 23, np.uint32(1 << 22))
+    return np.where(exponents == NAN, np.float32(np.nan), bits.view(np.float32))
 
 
 def _interleave(values: NDArray[Any], blocks: int) -> NDArray[Any]:

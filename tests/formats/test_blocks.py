@@ -14,9 +14,12 @@ SCALES = {"Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,), "Q4_1": (0, 2), "Q5_1"
 
 
 def blocks_of(block: Block, rows: int, count: int, seed: int) -> np.ndarray:
-    """Random bytes, with fp16 scales that are finite."""
+    """Random bytes, with scales that are finite."""
     random = np.random.default_rng(seed)
     raw = random.integers(0, 256, (rows, count, block.bytes), np.uint8)
+    if block.name == "MXFP4":  # at 252 no weight is past what fp32 holds
+        raw[..., 0] = random.integers(0, 253, (rows, count))
+        return raw
     for at in SCALES.get(block.name, (0,)):
         scales = random.standard_normal((rows, count)).astype(np.float16)
         raw[..., at : at + 2] = scales[..., None].view(np.uint8)
@@ -108,6 +111,20 @@ def test_q5_1_by_hand():
 def test_q8_0_by_hand():
     found = one("Q8_0", half(0.25) + np.array([-128, 127] + [0] * 30, np.int8).tobytes())
     assert (found[0], found[1], found[2]) == (-32, 31.75, 0)
+
+
+def test_mxfp4_by_hand():
+    found = one("MXFP4", bytes([128, 0xF7] + [0x19] * 15))
+    assert (found[0], found[1], found[16], found[17]) == (12, -1, -12, 1)
+    assert one("MXFP4", bytes([0, 0x61] + [0] * 15))[[0, 16]].tolist() == [2.0**-128, 2.0**-125]
+
+
+def test_mxfp4_at_every_scale_is_the_official_one():
+    raw = np.tile(np.arange(16, dtype=np.uint8) * 17, (253, 1, 1))
+    raw = np.concatenate([np.arange(253, dtype=np.uint8)[:, None, None], raw], -1)
+    expected = gguf.dequantize(raw.reshape(253, -1), gguf.GGMLQuantizationType.MXFP4)
+    found = BLOCKS[39].matrix(raw).dequantize()
+    np.testing.assert_array_equal(found, expected.reshape(found.shape))
 
 
 def test_q4_k_by_hand():

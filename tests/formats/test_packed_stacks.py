@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from farthing.errors import FormatError
 from farthing.formats import packed
 from farthing.formats.types import ALL, Layout
-from farthing.weight import BF16, Form, Matrix
+from farthing.weight import BF16, E2M1, Form, Matrix
 
 SOURCE = packed.Source("stacks", "0" * 64, "gguf")
 INT4 = Form(bits=4, group=32, scale="f16", offset="none")
@@ -29,6 +29,9 @@ def matrix(form: Form, rows: int, columns: int, seed: int) -> Matrix:
         return Matrix(form=form, codes=values)
     groups, supers = -(-columns // form.group), -(-columns // 256)
     fields: dict[str, Any] = {"codes": random.integers(0, 16, (rows, columns)).astype(np.uint8)}
+    if form == E2M1:
+        scale = random.integers(0, 253, (rows, groups)).astype(np.uint8)
+        return Matrix(form=form, scale=scale, **fields)
     if form.scale == "f16":
         return Matrix(form=form, scale=random.random((rows, groups)).astype(np.float16), **fields)
     for name in ("scale", "minimum"):
@@ -85,7 +88,7 @@ def assert_same(found: Matrix, expected: Matrix) -> None:
         np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
 
 
-@pytest.mark.parametrize("form", [INT4, TWO, BF16], ids=str)
+@pytest.mark.parametrize("form", [INT4, TWO, BF16, E2M1], ids=str)
 def test_every_matrix_of_a_stack_comes_back(form, tmp_path):
     source = made(form)
     found = packed.open(write(tmp_path / "m", source)).tensors
@@ -153,6 +156,27 @@ def test_a_matrix_that_is_not_finite_is_named_with_its_place(tmp_path):
         write(tmp_path / "m", source)
 
 
+@pytest.mark.parametrize(
+    ("code", "scale", "good"), [(0, 255, False), (7, 253, False), (7, 252, True), (1, 254, True)]
+)
+def test_fp4_past_what_fp32_holds_is_refused_by_name(code, scale, good, tmp_path):
+    source = made(E2M1)
+    given = source.tensor
+
+    def tensor(name: str, rows: slice = ALL, index: int | None = None) -> Any:
+        found = given(name, rows, index)
+        if index == 4:
+            found.codes[-1, :], found.scale[-1, :] = code, scale
+        return found
+
+    source.tensor = tensor
+    if good:
+        write(tmp_path / "m", source)
+        return
+    with pytest.raises(FormatError, match=r"up_proj\.weight' \[4\] holds NaN or infinity"):
+        write(tmp_path / "m", source)
+
+
 def edit(folder: Path, name: str, **fields: Any) -> None:
     """Change one entry of the header, the data where it was."""
     path = folder / "weights.farthing"
@@ -194,9 +218,49 @@ def test_a_lying_stack_is_refused_with_its_field(name, tmp_path):
     assert "weights.farthing" in str(caught.value)
 
 
+def form(**changed: Any) -> dict[str, Any]:
+    fp4 = {"bits": 4, "group": 32, "scale": "e8m0", "offset": "none", "lookup": "e2m1"}
+    return fp4 | changed
+
+
+NONSENSE = {
+    "eight bits of FP4": form(bits=8),
+    "FP4 by 16": form(group=16),
+    "FP4 with fp16 scales": form(scale="f16"),
+    "FP4 of two levels": form(scale="two_level"),
+    "FP4 with minima": form(offset="min"),
+    "e8m0 without FP4": form(lookup="none"),
+    "bf16 with a lookup": form(bits=16, group=0, scale="none"),
+    "bf16 with a group": form(bits=16, scale="none", lookup="none"),
+    "bf16 with e8m0": form(bits=16, group=0, lookup="none"),
+    "bf16 with a minimum": form(bits=16, group=0, scale="none", offset="min", lookup="none"),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_a_form_that_makes_no_sense_is_refused(name, tmp_path):
+    folder = write(tmp_path / "m", made(E2M1))
+    edit(folder, STACK, form=NONSENSE[name])
+    with pytest.raises(FormatError, match="no form we know"):
+        packed.open(folder)
+
+
+def test_an_unknown_lookup_is_refused(tmp_path):
+    folder = write(tmp_path / "m", made(E2M1))
+    edit(folder, STACK, form=form(lookup="nf4"))
+    with pytest.raises(FormatError, match="lookup"):
+        packed.open(folder)
+
+
+def test_a_form_without_a_lookup_is_read_as_before(tmp_path):
+    folder = write(tmp_path / "m", made(INT4))
+    edit(folder, STACK, form={"bits": 4, "group": 32, "scale": "f16", "offset": "none"})
+    assert packed.open(folder).tensors[STACK].form == INT4
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    form=st.sampled_from([INT4, TWO, BF16]),
+    form=st.sampled_from([INT4, TWO, BF16, E2M1]),
     experts=st.integers(1, 6),
     rows=st.integers(1, 70),
     columns=st.integers(1, 600),

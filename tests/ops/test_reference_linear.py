@@ -53,8 +53,8 @@ def test_int8_inputs_give_the_product_of_the_rounded_input(form: Form, k: int) -
     expected = rounded @ matrix.dequantize().astype(np.float64).T + bias
     got = linear(x, Weight(matrix, "int8"), bias)
     # each of some 2 K / 16 fp32 additions errs by 2^-24 of the terms so far
-    scale, offset = (np.repeat(np.abs(a), form.group, 1)[:, :k] for a in matrix.groups())
-    terms = np.abs(rounded) @ (scale * matrix.codes + offset).T + np.abs(bias)
+    scale, minimum = (np.repeat(np.abs(a), form.group, 1)[:, :k] for a in matrix.groups())
+    terms = np.abs(rounded) @ (scale * np.abs(matrix.whole()) + minimum).T + np.abs(bias)
     assert (np.abs(got - expected) <= (k / 8 + 4) * 2.0**-24 * terms).all()
 
 

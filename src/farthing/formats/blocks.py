@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.weight import BF16, Form, Matrix, bf16_to_f32, f32_to_bf16
+from farthing.weight import BF16, E2M1, Form, Matrix, bf16_to_f32, f32_to_bf16
 
 Raw = NDArray[np.uint8]
 
@@ -132,6 +132,15 @@ def _q6_k(form: Form, raw: Raw) -> Matrix:
     )
 
 
+def _mxfp4(form: Form, raw: Raw) -> Matrix:
+    """An e8m0 byte, then the codes as in Q4_0.
+
+    llama.cpp halves the scale and doubles the values, which is the same. It reads the scale 255 as
+    2^128, where the standard has NaN: packing refuses that.
+    """
+    return Matrix(form=form, codes=_rows(_halves(raw[..., 1:])), scale=_rows(raw[..., 0:1]))
+
+
 def _bf16(form: Form, raw: Raw) -> Matrix:
     return Matrix(form=form, codes=_rows(_view(raw, 0, 2, "u2")))
 
@@ -169,5 +178,6 @@ BLOCKS: dict[int, Block] = {
     13: Block("Q5_K", 256, 176, _8_TWO, _q5_k),
     14: Block("Q6_K", 256, 210, _6_TWO, _q6_k),
     30: Block("BF16", 1, 2, BF16, _bf16),
+    39: Block("MXFP4", 32, 17, E2M1, _mxfp4),
 }
 """By the number a GGUF file gives them."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from farthing.errors import FormatError
 from farthing.formats.types import Layout, Shape
-from farthing.weight import Form
+from farthing.weight import BF16, E2M1, Form
 
 MAGIC = b"farthing"
 LAYOUT = 1
@@ -81,10 +81,11 @@ def check_place(what: str, place: Place, end: int, size: int) -> None:
 
 
 def _check_form(what: str, form: Form) -> None:
-    if form.bits == 16:
-        good = (form.group, form.scale, form.offset) == (0, "none", "none")
+    """The lookup and its scale go with each other alone, and floats have no scale."""
+    if form.bits < 16 and form.scale not in ("none", "e8m0"):
+        good = form.group > 0 and form.lookup == "none"
     else:
-        good = form.group > 0 and form.scale != "none"
+        good = form in (BF16, E2M1)
     if not good:
         raise FormatError(f"{what}: {form} is no form we know")
 
