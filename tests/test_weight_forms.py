@@ -86,6 +86,11 @@ def test_whole_numbers_are_codes_less_their_bias_and_of_fp4_twice_the_value():
     assert m.groups()[0].tolist() == [[0.5]]
 
 
+def test_a_form_has_the_name_that_the_native_side_knows():
+    names = ["16-none", "4-e8m0-e2m1", "4-f16", "4-f32-min", "8-f16-min", "4-two_level-min"]
+    assert [form.name for form in FORMS] == [*names, "8-two_level"]
+
+
 def test_fp4_takes_four_bits_and_a_byte_for_each_32():
     assert E2M1.bytes(16, 128) == 16 * (128 // 2 + 4)
     assert E2M1.bytes(17, 97) == 2 * 16 * (128 // 2 + 4)

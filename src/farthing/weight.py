@@ -55,6 +55,12 @@ class Form:
     lookup: Lookup = "none"
 
     @property
+    def name(self) -> str:
+        """What the native side calls it, the group apart: "4-two_level-min", "4-e8m0-e2m1"."""
+        parts = (f"{self.bits}-{self.scale}", self.offset, self.lookup)
+        return "-".join(part for part in parts if part != "none")
+
+    @property
     def bias(self) -> int:
         if self.offset == "min" or self.lookup != "none" or self.bits == 16:
             return 0
