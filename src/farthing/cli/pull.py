@@ -10,7 +10,6 @@ from farthing import models, store
 from farthing.cli.ls import gigabytes, millions
 from farthing.cli.progress import bars
 from farthing.cli.show import facts
-from farthing.errors import FormatError
 from farthing.formats.types import Checkpoint
 
 
@@ -59,12 +58,7 @@ class Runs:
     """Raises FormatError if no model page takes the names, shapes and settings of a checkpoint."""
 
     def config(self, config: Mapping[str, Any]) -> None:
-        family = config.get("model_type")
-        if family not in models.TABLE:
-            raise FormatError(
-                f"config.json: model_type is {family!r:.80}, which farthing does not run;"
-                f" it runs: {', '.join(sorted(models.TABLE))}"
-            )
+        models.family(config)
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         shapes = {name: checkpoint.layout(name) for name in checkpoint.names()}

@@ -7,21 +7,20 @@ Shapes: T tokens of this step (all sequences end to end), D model width, F MLP w
 heads lie side by side in the width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from farthing import ops
 from farthing.errors import FormatError
 from farthing.models.config import Dense, flag, whole
 from farthing.models.tensors import Tensors
-from farthing.models.types import Cache, Shape, Step, Weights
+from farthing.models.types import Cache, Shape, Step
 
 
 class Llama:
-    def __init__(self, config: Mapping[str, Any], weights: Weights) -> None:
+    def __init__(self, config: Mapping[str, Any], tensors: Tensors) -> None:
         self.config = c = self.read(config)
-        tensors = Tensors(weights)
         self.embed = tensors.take("model.embed_tokens.weight", c.shape.vocabulary, c.width)
         self.blocks = [
             self.block(tensors.under(f"model.layers.{i}"), config, i) for i in range(c.shape.layers)
@@ -40,8 +39,10 @@ class Llama:
         return Dense.from_hf(config, (0,) * whole(config, "num_hidden_layers"))
 
     def block(self, tensors: Tensors, config: Mapping[str, Any], layer: int) -> "Block":
+        c, biased = self.config, flag(config, "mlp_bias")
         attention = "qkvo" if flag(config, "attention_bias") else ""
-        return Block(self.config, tensors, layer, attention, mlp_bias=flag(config, "mlp_bias"))
+        mlp = MLP(tensors.under("mlp"), c.width, c.inner, biased=biased)
+        return Block(c, tensors, layer, attention, mlp=mlp)
 
     @property
     def shape(self) -> Shape:
@@ -80,32 +81,60 @@ class Projection:
     weight: Any
     bias: Any
 
+    @classmethod
+    def take(
+        cls, tensors: Tensors, name: str, rows: int, columns: int, *, biased: bool = False
+    ) -> Self:
+        weight = tensors.take(f"{name}.weight", rows, columns)
+        return cls(weight, tensors.take(f"{name}.bias", rows) if biased else None)
+
     def __call__(self, x: Any) -> Any:
         return ops.linear(x, self.weight, self.bias)
 
 
+class MLP:
+    """silu(gate) * up, then down: [T, width] -> [T, width]."""
+
+    def __init__(self, tensors: Tensors, width: int, inner: int, *, biased: bool = False) -> None:
+        self.gate = Projection.take(tensors, "gate_proj", inner, width, biased=biased)
+        self.up = Projection.take(tensors, "up_proj", inner, width, biased=biased)
+        self.down = Projection.take(tensors, "down_proj", width, inner, biased=biased)
+
+    def __call__(self, x: Any) -> Any:
+        return self.down(ops.silu_mul(self.gate(x), self.up(x)))
+
+
 class Block:
-    """`biased` names the attention projections that have a bias, of q, k, v and o."""
+    """`biased` names the attention projections that have a bias, of q, k, v and o.
+
+    `mlp` is what stands after attention: a plain one unless given.
+    """
 
     def __init__(
-        self, c: Dense, tensors: Tensors, layer: int, biased: str = "", *, mlp_bias: bool = False
+        self,
+        c: Dense,
+        tensors: Tensors,
+        layer: int,
+        biased: str = "",
+        *,
+        mlp: Callable[[Any], Any] | None = None,
     ) -> None:
         self.config, self.window = c, c.shape.windows[layer]
+        self.scale: float = c.shape.head_dim**-0.5
+        self.sinks: Any = None
 
-        def projection(name: str, rows: int, columns: int, bias: bool) -> Projection:
-            weight = tensors.take(f"{name}.weight", rows, columns)
-            return Projection(weight, tensors.take(f"{name}.bias", rows) if bias else None)
+        def projection(name: str, rows: int, columns: int) -> Projection:
+            full = f"self_attn.{name}_proj"
+            return Projection.take(tensors, full, rows, columns, biased=name in biased)
 
         q, kv = c.shape.heads * c.shape.head_dim, c.shape.kv_heads * c.shape.head_dim
         self.attention_norm = tensors.take("input_layernorm.weight", c.width)
-        self.q = projection("self_attn.q_proj", q, c.width, "q" in biased)
-        self.k = projection("self_attn.k_proj", kv, c.width, "k" in biased)
-        self.v = projection("self_attn.v_proj", kv, c.width, "v" in biased)
-        self.o = projection("self_attn.o_proj", c.width, q, "o" in biased)
+        self.q = projection("q", q, c.width)
+        self.k = projection("k", kv, c.width)
+        self.v = projection("v", kv, c.width)
+        self.o = projection("o", c.width, q)
         self.mlp_norm = tensors.take("post_attention_layernorm.weight", c.width)
-        self.gate = projection("mlp.gate_proj", c.inner, c.width, mlp_bias)
-        self.up = projection("mlp.up_proj", c.inner, c.width, mlp_bias)
-        self.down = projection("mlp.down_proj", c.width, c.inner, mlp_bias)
+        self.inner = mlp or MLP(tensors.under("mlp"), c.width, c.inner)
 
     def attend(self, x: Any, step: Step, layer: Any) -> Any:
         s = self.config.shape
@@ -119,8 +148,9 @@ class Block:
             layer,
             heads=s.heads,
             kv_heads=s.kv_heads,
-            scale=s.head_dim**-0.5,
+            scale=self.scale,
             window=self.window,
+            sinks=self.sinks,
         )
         return self.o(out)
 
@@ -131,5 +161,4 @@ class Block:
         return q, k
 
     def mlp(self, x: Any) -> Any:
-        x = ops.rms_norm(x, self.mlp_norm, eps=self.config.norm_eps)
-        return self.down(ops.silu_mul(self.gate(x), self.up(x)))
+        return self.inner(ops.rms_norm(x, self.mlp_norm, eps=self.config.norm_eps))

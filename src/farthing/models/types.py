@@ -1,6 +1,6 @@
 """What a model is to the rest of the house, and what it asks of what it is given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,13 +18,24 @@ class Shape:
     windows: tuple[int, ...]
     """For each layer, how many positions a token sees, itself included; 0 is all."""
 
+    latent: int = 0
+    """Of latent attention: how many of a key's head_dim numbers, the first, are the value too.
+
+    There is one key-value head then. 0: keys and values are kept apart.
+    """
+
 
 class Weights(Protocol):
-    """Tensors by their Hugging Face names. Each has a `shape`, [N, K] or [D]."""
+    """Tensors by the names that readers give them, Hugging Face's for the most part.
+
+    Each has a `shape`: [N, K], [D], a stack's [E, N, K] or a table's [E, N].
+    """
 
     def __getitem__(self, name: str, /) -> Any: ...
 
     def __contains__(self, name: object, /) -> bool: ...
+
+    def __iter__(self) -> Iterator[str]: ...
 
 
 class Step(Protocol):
