@@ -21,6 +21,7 @@ FORMS = [
     Form(bits=8, group=64, scale="f32", offset="none"),
     Form(bits=4, group=32, scale="two_level", offset="min"),
     Form(bits=8, group=16, scale="two_level", offset="none"),
+    Form(bits=4, group=32, scale="e8m0", offset="none", lookup="e2m1"),
 ]
 
 
@@ -33,6 +34,8 @@ def random_matrix(form: Form, n: int, k: int) -> Matrix:
             whole = RNG.integers(1, 64, (n, groups))
             fields[name] = whole.astype(np.uint8 if form.offset == "min" else np.int8)
             fields[f"super_{name}"] = RNG.uniform(0, 0.001, (n, supers)).astype(np.float16)
+        elif form.scale == "e8m0":
+            fields[name] = RNG.integers(118, 124, (n, groups)).astype(np.uint8)
         else:
             kind = {"f16": np.float16, "f32": np.float32}[form.scale]
             fields[name] = (sign * RNG.uniform(0.1, 1, (n, groups))).astype(kind)

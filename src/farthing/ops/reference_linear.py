@@ -133,17 +133,16 @@ def block_sums(
 ) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.int32]]]:
     """For each run of inputs with one scale on both sides: its columns, products, sums.
 
-    products [T, N] are sums of input code times weight code (stored code less the form's bias),
-    sums [T, 1] of input codes alone. Exact: whole numbers far below 2^53 in fp64 products.
+    products [T, N] are sums of input code times the weight's whole number, sums [T, 1] of input
+    codes alone. Exact: whole numbers far below 2^53 in fp64 products.
     """
-    run = min(matrix.form.group, COLUMNS)
+    run, whole = min(matrix.form.group, COLUMNS), matrix.whole().astype(np.float64)
     for start in range(0, codes.shape[1], run):
         part = slice(start, min(start + run, codes.shape[1]))
         left = codes[:, part].astype(np.float64)
-        right = matrix.codes[:, part].astype(np.float64) - matrix.form.bias
         yield (
             part,
-            (left @ right.T).astype(np.int32),
+            (left @ whole[:, part].T).astype(np.int32),
             left.sum(1, keepdims=True).astype(np.int32),
         )
 
