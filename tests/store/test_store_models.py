@@ -1,12 +1,19 @@
 """Listing, finding and removing: sizes are right, a damaged model shows, a removed one is gone."""
 
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
 import pytest
 
 import checkpoints as toy
 from farthing import store
 from farthing.errors import FormatError, InputError, NotFound
+from farthing.formats import packed
+from farthing.formats.types import ALL, Layout
 from farthing.store import shelf
 from farthing.store.names import suggested
+from farthing.weight import E2M1, Matrix
 
 
 @pytest.fixture
@@ -23,6 +30,41 @@ def test_every_parameter_is_counted_once(model):
     assert model.bits == pytest.approx(
         8 * sum(s.bytes for s in model.forms.values()) / model.parameters
     )
+
+
+class Stacks:
+    """`formats.types.Tensors`: a stack in FP4, a matrix of the same form, a table."""
+
+    layouts: ClassVar = {
+        "stack": Layout((7, 33, 96), E2M1),
+        "matrix": Layout((33, 96), E2M1),
+        "table": Layout((7, 33), None),
+    }
+
+    def names(self):
+        return list(self.layouts)
+
+    def layout(self, name):
+        return self.layouts[name]
+
+    def tensor(self, name, rows=ALL, index=None):
+        if name == "table":
+            return np.zeros((7, 33), np.float32)
+        one = Matrix(form=E2M1, codes=np.zeros((33, 96), "u1"), scale=np.zeros((33, 3), "u1"))
+        return replace(one, codes=one.codes[rows], scale=one.scale[rows])
+
+
+def test_every_matrix_of_a_stack_counts(home):
+    folder = home / "models" / "stacks"
+    folder.mkdir(parents=True)
+    source = packed.Source("stacks", "0" * 64, "gguf")
+    packed.write(folder, {}, Stacks(), source=source, files={})
+    found = store.find("stacks")
+    fp4 = found.forms["fp4 g32 e8m0"]
+    assert (fp4.tensors, fp4.parameters) == (2, 8 * 33 * 96)
+    assert fp4.bytes == 7 * 4096 + E2M1.bytes(33, 96)
+    assert found.forms["fp32"].parameters == 7 * 33
+    assert found.parameters == 8 * 33 * 96 + 7 * 33
 
 
 def test_disk_bytes_are_what_the_folder_takes(model):

@@ -38,14 +38,16 @@ def pull(
     name
         What to call it here; made from the file's or repository's name if not given.
     as_json
-        Print what `farthing show --json` prints, and whether it was fetched.
+        Print what `farthing show --json` prints, whether it was fetched, and what is not used.
     """
     with bars() as progress:
         pulled = store.pull(what, name=name, progress=progress, check=Runs())
     model = pulled.model
     if as_json:
-        print(json.dumps({**facts(model), "fetched": pulled.fetched}))
+        print(json.dumps({**facts(model), "fetched": pulled.fetched, "unused": pulled.unused}))
         return
+    for left_out in pulled.unused:
+        print(f"not used: {left_out}")
     verb = "packed" if pulled.fetched else "is here already:"
     print(
         f"{model.name} {verb} {millions(model.parameters)} parameters, {model.bits:.1f} bits each,"

@@ -65,6 +65,8 @@ class Pulled:
     model: Model
     fetched: bool
     """False if the same model was here already."""
+    unused: list[str]
+    """What its checkpoint holds and the model does without; empty if not fetched."""
 
 
 class Fetch(Protocol):
@@ -118,7 +120,7 @@ def pull(
                 checkpoint = formats.open(path)
                 check.checkpoint(checkpoint)
                 _appear(name, source.label, checkpoint, progress)
-        return Pulled(find(name), fetched=True)
+        return Pulled(find(name), fetched=True, unused=checkpoint.unused)
 
 
 def resolve(what: str, name: str | None = None) -> tuple[str, Fetch]:
@@ -149,7 +151,7 @@ def _same(model: Model, source: Fetch, progress: Progress) -> Pulled:
         digest = _hash(files, progress)
     assert model.source is not None
     if digest == model.source.sha256 or (digest is None and source.label == model.source.file):
-        return Pulled(model, fetched=False)
+        return Pulled(model, fetched=False, unused=[])
     raise InputError(
         f"there is another model {model.name!r} already, from {model.source.file};"
         f" pull with --name, or `farthing rm {model.name}` first"

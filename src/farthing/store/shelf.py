@@ -136,14 +136,15 @@ def _from_packed(found: packed.Packed) -> Model:
 
 
 def form_name(tensor: packed.PackedTensor) -> str:
-    """ "int4 g32 f16 min" and the like."""
+    """ "int4 g32 f16 min", "fp4 g32 e8m0" and the like."""
     form = tensor.form
     if form is None:
         return "fp32"
     if form.bits == 16:
         return "bf16"
     offset = "" if form.offset == "none" else f" {form.offset}"
-    return f"int{form.bits} g{form.group} {form.scale}{offset}"
+    kind = "int" if form.lookup == "none" else "fp"
+    return f"{kind}{form.bits} g{form.group} {form.scale}{offset}"
 
 
 def _whole(value: Any) -> int:
