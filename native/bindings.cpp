@@ -50,6 +50,7 @@ const Kernels& kernels_named(const std::string& isa) {
 struct Model {
   Program program;
   std::vector<Row<uint8_t>> held;
+  size_t tapped = 0;
   size_t embeddable = kMost;  // tokens that every table has a row for
   Model(const std::string& isa, size_t threads, size_t max_tokens, size_t max_context)
       : program(kernels_named(isa), within(threads, 1024, "threads must be 1 to 1024"),
@@ -81,6 +82,10 @@ struct Model {
   size_t quantized(size_t slot, const Weight& w, Rounding whole = Rounding::kInt8) const {
     building();
     const size_t bytes = rounded_bytes(w.form == Form::kBf16 ? Rounding::kBf16 : whole, w.columns);
+    return holds(slot, bytes);
+  }
+  size_t holds(size_t slot, size_t bytes) const {
+    building();
     require(slot < program.slots(), "no such slot");
     require(program.slot_at(slot).stride >= bytes, "the input of a linear is too narrow");
     return slot;
@@ -98,11 +103,13 @@ std::vector<float> vector_of(const Row<float>& row) {
   return v;
 }
 
-size_t add_weight(Model& m, const std::string& form, size_t group, size_t rows, size_t columns,
-                  Row<uint8_t> data) {
-  static const char* const names[] = {"4-f16",     "4-f16-min",       "4-two_level-min", "8-f16",
-                                      "8-f16-min", "8-two_level-min", "8-two_level",     "4-f32",
-                                      "4-f32-min", "8-f32",           "8-f32-min",       "16-none"};
+// `count` is 0 for one matrix; a stack may be of one, and is on its boundaries all the same.
+size_t add_weight(Model& m, const std::string& form, size_t group, size_t count, size_t rows,
+                  size_t columns, Row<uint8_t> data) {
+  static const char* const names[] = {"4-f16",      "4-f16-min",       "4-two_level-min", "8-f16",
+                                      "8-f16-min",  "8-two_level-min", "8-two_level",     "4-f32",
+                                      "4-f32-min",  "8-f32",           "8-f32-min",       "16-none",
+                                      "4-e8m0-e2m1"};
   m.building();
   for (size_t i = 0; i < std::size(names); ++i) {
     if (form != names[i]) continue;
@@ -111,9 +118,12 @@ size_t add_weight(Model& m, const std::string& form, size_t group, size_t rows, 
     require(f == Form::kBf16 || (halves ? group == 16 : group && group % kGroup == 0),
             "no kernel for this form with groups of this size");
     require(rows > 0 && columns > 0, "a weight is empty");
-    require(rows <= kMost && columns <= kMost && group <= kMost, "a weight is too large");
-    const Weight w{f, rows, columns, group ? group : kGroup, data.data()};
-    require(data.shape(0) == w.blocks() * w.block_bytes(), "a weight has the wrong size in bytes");
+    require(rows <= kMost && columns <= kMost && group <= kMost && count <= kMost,
+            "a weight is too large");
+    const Weight w{f, rows, columns, group ? group : kGroup, data.data(), count ? count : 1};
+    const size_t one = count ? w.stride() : w.blocks() * w.block_bytes();
+    require(data.shape(0) % one == 0 && data.shape(0) / one == w.count,
+            "a weight has the wrong size in bytes");
     require(reinterpret_cast<uintptr_t>(data.data()) % 64 == 0, "a weight must start on 64 bytes");
     m.held.push_back(data);
     return m.program.weight(w);
@@ -121,23 +131,111 @@ size_t add_weight(Model& m, const std::string& form, size_t group, size_t rows, 
   throw std::invalid_argument("no kernel for weights of the form " + form);
 }
 
-void add_linear(Model& m, size_t in, std::vector<size_t> weights, std::vector<size_t> outs,
-                std::vector<std::optional<Row<float>>> biases,
+void add_linear(Model& m, size_t in, bool precise, std::vector<size_t> weights,
+                std::vector<size_t> outs, std::vector<std::optional<Row<float>>> biases,
                 std::vector<std::optional<size_t>> residuals) {
   m.building();
-  Linear op{in, {}};
+  Linear op{in, precise, {}};
   require(weights.size() == outs.size() && weights.size() == biases.size() &&
               weights.size() == residuals.size(),
           "parts differ in number");
   for (size_t i = 0; i < weights.size(); ++i) {
     const Weight& w = m.weight(weights[i]);
-    m.quantized(in, w);
+    require(!precise || w.form == Form::kBf16, "a precise linear has weights in bf16");
+    m.holds(in, precise ? 4 * w.k() : 0);
+    if (!precise) m.quantized(in, w);
     if (biases[i]) require(biases[i]->shape(0) == w.rows, "a bias must have one entry a row");
     op.parts.push_back({weights[i], biases[i] ? vector_of(*biases[i]) : std::vector<float>{},
                         residuals[i] ? m.floats(*residuals[i], w.rows) : kNone,
                         m.floats(outs[i], w.rows)});
   }
   m.program.op(op);
+}
+
+// Matrix h of a stack by head h of the input.
+void add_head_linear(Model& m, size_t in, size_t weight, size_t out) {
+  const Weight& w = m.weight(weight);
+  require(w.rows % kRows == 0, "what a head's matrix gives must be a multiple of 16 wide");
+  const bool bf16 = w.form == Form::kBf16;
+  const size_t bytes = rounded_bytes(bf16 ? Rounding::kBf16 : Rounding::kInt8, w.columns);
+  m.holds(in, bytes * w.count);
+  m.floats(out, w.rows, w.count);
+  Linear op{in, false, {}};
+  for (size_t h = 0; h < w.count; ++h)
+    op.parts.push_back({weight, {}, kNone, out, h, h * bytes, h * w.rows});
+  m.program.op(op);
+}
+
+Score score_named(const std::string& name) {
+  if (name == "softmax") return Score::kSoftmax;
+  if (name == "softmax_chosen") return Score::kSoftmaxChosen;
+  require(name == "sigmoid", "no such score");
+  return Score::kSigmoid;
+}
+
+void add_route(Model& m, size_t logits, size_t experts, size_t top_k, const std::string& score,
+               bool normalise, float scale, size_t groups, size_t top_groups, bool by_two,
+               std::optional<Row<float>> correction, size_t out) {
+  require(experts && experts <= kMostExperts && top_k && top_k <= experts,
+          "a router must choose some of its experts");
+  require(groups && experts % groups == 0 && top_groups && top_groups <= groups,
+          "groups must divide the experts");
+  require(top_groups * (experts / groups) >= top_k, "the best groups hold too few experts");
+  require(!correction || correction->shape(0) == experts, "a correction has one entry an expert");
+  std::vector<float> by_expert;
+  if (correction) by_expert.assign(correction->data(), correction->data() + experts);
+  m.program.op(Route{
+      m.floats(logits, experts),
+      {experts, top_k, score_named(score), normalise, scale, groups, top_groups, by_two, by_expert},
+      m.floats(out, 2 * top_k)});
+}
+
+// Rows of a table, each padded to 16 lanes.
+std::vector<float> table_of(const std::optional<Table<float>>& table, size_t count, size_t width) {
+  if (!table) return {};
+  require(table->shape(0) == count && table->shape(1) == width,
+          "biases must have one entry a row of each expert");
+  std::vector<float> out(count * round_up(width, kRows), 0.f);
+  for (size_t e = 0; e < count; ++e)
+    std::copy_n(table->data() + e * width, width, out.data() + e * round_up(width, kRows));
+  return out;
+}
+
+// What a bank is handed over as: its input, three weights, their biases.
+using BankArguments = std::tuple<size_t, size_t, size_t, size_t, std::optional<Table<float>>,
+                                 std::optional<Table<float>>, std::optional<Table<float>>>;
+
+Bank bank_of(const Model& m, const BankArguments& a, size_t count, size_t width) {
+  const auto& [in, gate, up, down, gate_bias, up_bias, down_bias] = a;
+  const Weight &g = m.weight(gate), &u = m.weight(up), &d = m.weight(down);
+  const size_t inner = g.rows;
+  require(g.count == count && u.count == count && d.count == count,
+          "a bank has one matrix an expert");
+  require(u.rows == inner && d.columns == inner && g.columns == width && u.columns == width &&
+              d.rows == width,
+          "the matrices of an expert do not fit one another");
+  require((g.form == Form::kBf16) == (u.form == Form::kBf16), "gate and up read one input");
+  m.quantized(in, g);
+  return {in,
+          gate,
+          up,
+          down,
+          inner,
+          table_of(gate_bias, count, inner),
+          table_of(up_bias, count, inner),
+          table_of(down_bias, count, width)};
+}
+
+void add_experts(Model& m, size_t routed, size_t top_k, size_t width, const BankArguments& bank,
+                 const std::optional<BankArguments>& shared, std::optional<size_t> gate,
+                 float sharpness, float shift, float limit, size_t out) {
+  m.building();
+  const size_t experts = m.weight(std::get<1>(bank)).count;
+  require(!gate || shared, "a gate is for shared experts");
+  m.program.op(Experts{m.floats(routed, 2 * top_k), gate ? m.floats(*gate, 1) : kNone, width,
+                       experts, top_k, bank_of(m, bank, experts, width),
+                       shared ? bank_of(m, *shared, 1, width) : Bank{}, sharpness, shift, limit,
+                       m.floats(out, width)});
 }
 
 // Takes arrays as they are, or not at all: a silent copy would lose what is written to it.
@@ -174,6 +272,7 @@ NB_MODULE(_native, module) {
       .def("embed",
            [](Model& m, size_t table, size_t out) {
              const Weight& w = m.weight(table);
+             require(w.form != Form::kInt4E2m1 && w.count == 1, "no rows are read from this form");
              m.program.op(Embed{table, m.floats(out, w.columns)});
              m.embeddable = std::min(m.embeddable, w.rows);
            })
@@ -188,19 +287,21 @@ NB_MODULE(_native, module) {
              m.program.op(Norm{m.floats(in, width, heads), vector_of(weight), heads, width, eps,
                                m.floats(out, width, heads)});
            })
-      .def("quantize",
-           [](Model& m, size_t in, size_t width, const std::string& kind, size_t out) {
-             m.floats(in, width);
-             require(kind == "int8" || kind == "int16" || kind == "bf16", "no such rounding");
-             const Rounding rounding = kind == "bf16"   ? Rounding::kBf16
-                                       : kind == "int8" ? Rounding::kInt8
-                                                        : Rounding::kInt16;
-             require(out < m.program.slots() &&
-                         m.program.slot_at(out).stride >= rounded_bytes(rounding, width),
-                     "a slot is too narrow");
-             m.program.op(Quantize{in, width, rounding, out});
-           })
+      .def(
+          "quantize",
+          [](Model& m, size_t in, size_t heads, size_t width, const std::string& kind, size_t out) {
+            m.floats(in, width, heads);
+            require(kind == "int8" || kind == "int16" || kind == "bf16", "no such rounding");
+            const Rounding rounding = kind == "bf16"   ? Rounding::kBf16
+                                      : kind == "int8" ? Rounding::kInt8
+                                                       : Rounding::kInt16;
+            require(out < m.program.slots() &&
+                        m.program.slot_at(out).stride >= heads * rounded_bytes(rounding, width),
+                    "a slot is too narrow");
+            m.program.op(Quantize{in, heads, width, rounding, out});
+          })
       .def("linear", add_linear)
+      .def("head_linear", add_head_linear)
       .def("rope",
            [](Model& m, size_t in, size_t angles, size_t heads, size_t width, size_t rotary,
               bool interleaved, size_t out) {
@@ -211,16 +312,68 @@ NB_MODULE(_native, module) {
            })
       .def("attend",
            [](Model& m, size_t q, size_t k, size_t v, size_t layer, size_t heads, size_t kv_heads,
-              size_t width, float scale, size_t window, size_t out) {
+              size_t width, float scale, size_t window, std::optional<Row<float>> sinks,
+              size_t out) {
              require(kv_heads && heads && heads % kv_heads == 0,
                      "heads must be a multiple of kv heads");
              require(window <= kMost, "a window is too long");
              require(width && width % 8 == 0 && width <= 512,
                      "a head's width must be a multiple of 8 and at most 512");
+             require(!sinks || sinks->shape(0) == heads, "sinks have one entry a head");
              m.program.op(Attend{m.floats(q, width, heads), m.floats(k, width, kv_heads),
-                                 m.floats(v, width, kv_heads), layer, heads, kv_heads, width, scale,
-                                 window, m.floats(out, width, heads)});
+                                 m.floats(v, width, kv_heads), layer, heads, kv_heads, width, width,
+                                 scale, window, sinks ? vector_of(*sinks) : std::vector<float>{},
+                                 false, m.floats(out, width, heads)});
            })
+      .def("keep",
+           [](Model& m, size_t in, size_t layer, size_t width) {
+             require(width && width % 8 == 0 && width <= 4096,
+                     "a latent's width must be a multiple of 8 and at most 4096");
+             m.program.op(Keep{m.floats(in, width), layer, width});
+           })
+      .def("attend_latent",
+           [](Model& m, size_t q, size_t layer, size_t heads, size_t groups, size_t width,
+              size_t value_width, float scale, size_t out) {
+             require(groups && heads && heads % groups == 0, "groups must divide the heads");
+             require(value_width && value_width % 16 == 0 && value_width <= width,
+                     "values must be a multiple of 16 wide, and part of the latent");
+             m.program.op(Attend{m.floats(q, width, heads),
+                                 kNone,
+                                 kNone,
+                                 layer,
+                                 heads,
+                                 groups,
+                                 width,
+                                 value_width,
+                                 scale,
+                                 0,
+                                 {},
+                                 true,
+                                 m.floats(out, value_width, heads)});
+           })
+      .def("route", add_route, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+           nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg())
+      .def("experts", add_experts, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(),
+           nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg())
+      .def("scale",
+           [](Model& m, size_t in, float factor, size_t width, size_t out) {
+             m.program.op(Scale{m.floats(in, width), width, factor, m.floats(out, width)});
+           })
+      .def("slice",
+           [](Model& m, size_t in, size_t heads, size_t width, size_t begin, size_t end,
+              size_t out) {
+             require(begin < end && end <= width, "a part lies within each head");
+             m.program.op(Slice{m.floats(in, width, heads), heads, width, begin, end,
+                                m.floats(out, end - begin, heads)});
+           })
+      .def("join",
+           [](Model& m, size_t x, size_t y, size_t heads, size_t x_width, size_t y_width,
+              size_t out) {
+             m.program.op(Join{m.floats(x, x_width, heads), m.floats(y, y_width, heads), heads,
+                               x_width, y_width, m.floats(out, x_width + y_width, heads)});
+           })
+      .def("tap", [](Model& m, size_t in,
+                     size_t width) { m.program.op(Tap{m.floats(in, width), width, m.tapped++}); })
       .def("silu_mul",
            [](Model& m, size_t gate, size_t up, size_t width, size_t out) {
              m.program.op(
@@ -248,7 +401,7 @@ NB_MODULE(_native, module) {
       .def_prop_ro("isa", [](const Model& m) { return std::string(m.program.kernels().isa); })
       .def_prop_ro("threads", [](const Model& m) { return m.program.threads(); })
       .def_prop_ro("vocabulary", [](const Model& m) { return m.program.vocabulary(); });
-  define_exact<5>(program, "weight", add_weight);
+  define_exact<6>(program, "weight", add_weight);
   define_exact<27>(
       program, "step",
       [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
@@ -292,6 +445,20 @@ NB_MODULE(_native, module) {
                         logits.shape(0) == s.row_count && logits.shape(1) == m.program.vocabulary(),
                         "logits must be rows by vocabulary");
                     s.logits = logits.data();
+                    m.run(s);
+                  });
+  // What the taps read in one step: [taps][tokens][width] words of 32 bits.
+  define_exact<8>(program, "tap_rows",
+                  [](Model& m, Row<int32_t> tokens, Row<int32_t> starts, Row<int32_t> positions,
+                     Table<int32_t> tables, Row<int32_t> fresh, Row<int32_t> rows, size_t limit,
+                     nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu> taps) {
+                    Step s = step_of(m.program, {tokens, starts, positions, tables, fresh, rows},
+                                     std::min(limit, m.embeddable));
+                    require(taps.shape(0) == m.program.taps() && taps.shape(1) == s.token_count &&
+                                taps.shape(2) >= m.program.tap_width(),
+                            "taps must be taps by tokens by width");
+                    s.taps = taps.data();
+                    s.tap_width = taps.shape(2);
                     m.run(s);
                   });
   program.def("slot_rows", [](Model& m, size_t slot, size_t rows) {

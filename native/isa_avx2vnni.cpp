@@ -10,6 +10,7 @@
 namespace farthing {
 namespace {
 #include "simd/avx2.h"
+#include "simd/turn.h"
 #include "kernels/linear.inl"
 #include "kernels/rows.inl"
 #include "kernels/attention.inl"

@@ -9,6 +9,7 @@
 namespace farthing {
 namespace {
 #include "simd/portable.h"
+#include "simd/turn.h"
 #include "kernels/linear.inl"
 #include "kernels/rows.inl"
 #include "kernels/attention.inl"

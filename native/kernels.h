@@ -34,6 +34,7 @@ enum class Form : uint8_t {
   kInt8F32,
   kInt8F32Min,
   kBf16,
+  kInt4E2m1,  // signed fp4 by a table; a power of two as scale
   kForms
 };
 
@@ -49,24 +50,32 @@ struct LinearTask {
   const float* bias;      // [rows up to 16] or null
   const float* residual;  // rows like y, added last; or null
   size_t residual_stride;
+  const uint32_t *x_rows, *y_rows;  // where token t's rows stand; null: at t
+  const float* factors;             // by token: y gains so many times the product; or null
   size_t block0, block1;
+  const uint8_t* after;  // what will be read next, or null
 };
 
 // Query rows of one sequence and one kv head: row r is token r / group, head r % group.
 struct AttendTask {
   const uint32_t* q;  // [rows][d/2] bf16 pairs
   size_t rows, group;
-  size_t head_width;
+  size_t head_width, value_width;
   float scale;
   int32_t first_position;        // of the token of row 0
   int32_t window;                // 0: none
   const uint16_t* const* pages;  // by page of the sequence: K of this kv head, V behind it
   size_t span0, span1;
-  float* state;    // [rows][kState(d)]: running output, maximum, sum; merged over the spans
-  float* scratch;  // kAttendScratch bytes, aligned to 64
+  float* state;    // [rows][attend_state]: running output, maximum, sum; merged over the spans
+  float* scratch;  // aligned to 64; kAttendScratch bytes, or latent_scratch(rows)
 };
-constexpr size_t attend_state(size_t head_width) { return round_up(head_width, 16) + 16; }
+constexpr size_t attend_state(size_t value_width) { return round_up(value_width, 16) + 16; }
 constexpr size_t kAttendScratch = 8 * kSpan * 6 + 8 * 16 * 4;
+// Scores of a tile, one strip of values, and for each row its weights and what a span gave.
+constexpr size_t kStrip = 64;
+constexpr size_t latent_scratch(size_t rows, size_t value_width) {
+  return 8 * kSpan * 4 + kSpan * kStrip * 2 + rows * (kSpan * 2 + attend_state(value_width) * 4);
+}
 
 constexpr size_t q8_bytes(size_t k) { return round_up(k + k / kGroup * 20, 64); }
 constexpr size_t q16_bytes(size_t k) { return round_up(2 * k + k / kGroup * 20, 64); }
@@ -76,8 +85,11 @@ struct Kernels {
   void (*linear[static_cast<size_t>(Form::kForms)])(const LinearTask&);
   // The same on rows of quantize_q16; of bf16 weights, on rows of to_bf16 again.
   void (*linear_q16[static_cast<size_t>(Form::kForms)])(const LinearTask&);
-  void (*quantize_q8)(const float* x, size_t width, uint8_t* out);
-  void (*quantize_q16)(const float* x, size_t width, uint8_t* out);
+  // Of bf16 weights, on rows of floats.
+  void (*linear_f32)(const LinearTask&);
+  // The columns from `column` on, a multiple of 32, of a row of k.
+  void (*quantize_q8)(const float* x, size_t width, size_t column, size_t k, uint8_t* out);
+  void (*quantize_q16)(const float* x, size_t width, size_t column, size_t k, uint8_t* out);
   void (*to_bf16)(const float* x, size_t width, uint16_t* out);
   void (*rms_norm)(const float* x, const float* weight, size_t heads, size_t width, float eps,
                    float* y);
@@ -85,13 +97,22 @@ struct Kernels {
   void (*rope)(const float* x, const float* angles, size_t heads, size_t width, size_t rotary,
                bool interleaved, float* y);
   void (*silu_mul)(const float* gate, const float* up, size_t width, float* y);
+  // (up + shift) * gate * sigmoid(sharpness * gate), gate at most `limit`, up within it.
+  void (*gated)(const float* gate, const float* up, size_t width, float sharpness, float shift,
+                float limit, float* y);
+  void (*sigmoid)(const float* x, size_t n, float* y);  // n up to 16 is read and written
   void (*add)(const float* x, const float* y, size_t width, float* out);
-  // One token's k and v of one kv head into its page.
-  void (*write_kv)(const float* k, const float* v, size_t width, size_t place, uint16_t* page);
+  void (*scale)(const float* x, float factor, size_t width, float* out);
+  // One token's k, or v, of one kv head into its page's part for it.
+  void (*write_k)(const float* k, size_t width, size_t place, uint16_t* keys);
+  void (*write_v)(const float* v, size_t width, size_t place, uint16_t* values);
   void (*attend)(const AttendTask&);
-  // Sets state [rows] to nothing seen; merges b into a (in order of spans); a to rows of outputs.
+  // Pages hold K alone; the first value_width of its numbers, a multiple of 16, are V.
+  void (*attend_latent)(const AttendTask&);
+  // Merges b into a (in order of spans); a row's state to its output. A sink is a logit that takes
+  // weight and gives nothing, or null.
   void (*attend_merge)(size_t rows, size_t width, float* a, const float* b);
-  void (*attend_finish)(size_t width, const float* state, float* out);
+  void (*attend_finish)(size_t width, const float* state, const float* sink, float* out);
   float (*largest)(const float* x, size_t n);
   // The sum over n of exp(x[i] - top); n is padded to 16 with any values, which are left out.
   float (*sum_exp)(const float* x, size_t n, float top);

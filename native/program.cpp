@@ -25,29 +25,31 @@ T* aligned(size_t count) {
 PackedLayout layout_of(Form form) {
   switch (form) {
     case Form::kInt4:
-      return {4, false, false, false, false};
+      return {.bits = 4};
     case Form::kInt4Min:
-      return {4, false, false, true, false};
+      return {.bits = 4, .minimum = true};
     case Form::kInt4TwoLevelMin:
-      return {4, true, false, true, false};
+      return {.bits = 4, .two_level = true, .minimum = true};
     case Form::kInt8:
-      return {8, false, false, false, false};
+      return {.bits = 8};
     case Form::kInt8Min:
-      return {8, false, false, true, false};
+      return {.bits = 8, .minimum = true};
     case Form::kInt8TwoLevelMin:
-      return {8, true, false, true, false};
+      return {.bits = 8, .two_level = true, .minimum = true};
     case Form::kInt8TwoLevel16:
-      return {8, true, false, false, false};
+      return {.bits = 8, .two_level = true};
     case Form::kInt4F32:
-      return {4, false, true, false, false};
+      return {.bits = 4, .full = true};
     case Form::kInt4F32Min:
-      return {4, false, true, true, false};
+      return {.bits = 4, .full = true, .minimum = true};
     case Form::kInt8F32:
-      return {8, false, true, false, false};
+      return {.bits = 8, .full = true};
     case Form::kInt8F32Min:
-      return {8, false, true, true, false};
+      return {.bits = 8, .full = true, .minimum = true};
+    case Form::kInt4E2m1:
+      return {.bits = 4, .power = true};
     default:
-      return {16, false, false, false, true};
+      return {.bits = 16, .none = true};
   }
 }
 
@@ -56,7 +58,7 @@ size_t Weight::block_bytes() const {
   size_t total = kRows * k() * l.bits / 8;
   if (!l.none) {
     const size_t groups = (columns + group - 1) / group, supers = (columns + 255) / 256;
-    const size_t one = l.two_level ? 2 * supers + groups : groups * (l.full ? 4 : 2);
+    const size_t one = l.two_level ? 2 * supers + groups : groups * (l.power ? 1 : l.full ? 4 : 2);
     total += kRows * one * (l.minimum ? 2 : 1);
   }
   return round_up(total, 64);
@@ -64,6 +66,7 @@ size_t Weight::block_bytes() const {
 
 size_t rounded_bytes(Rounding rounding, size_t width) {
   const size_t k = round_up(width, kGroup);
+  if (rounding == Rounding::kNone) return 4 * k;
   if (rounding == Rounding::kBf16) return 2 * k;
   return rounding == Rounding::kInt16 ? q16_bytes(k) : q8_bytes(k);
 }
@@ -103,15 +106,20 @@ void Program::finish(size_t cache_bytes) {
     logits_stride_ = round_up(vocabulary_, kRows);
     logits_.reset(aligned<float>(kLogitRows * logits_stride_));
   }
+  check_keeps();
+  lay_out_taps();
+  lay_out_experts();
   lay_out_cache(cache_bytes);
   lay_out_pieces();
-  counter_count_ = ops_.size() + stages_.size() + 2 * (max_tokens_ / kLogitRows + 1);
+  // An op takes two at most.
+  counter_count_ = 2 * ops_.size() + stages_.size() + 2 * (max_tokens_ / kLogitRows + 1);
   counters_ = std::make_unique<Counter[]>(counter_count_);
   finished_ = true;
   for (size_t i = 0; i < threads(); ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
 }
 
-// A stage ends before attention, before the wanted rows are gathered, and before the logits.
+// A stage ends before attention and experts, before the wanted rows are gathered, and before the
+// logits.
 void Program::lay_out_stages() {
   bool wanted = false;
   size_t first = 0;
@@ -120,7 +128,8 @@ void Program::lay_out_stages() {
     first = last;
   };
   for (size_t i = 0; i < ops_.size(); ++i) {
-    if (std::holds_alternative<Attend>(ops_[i]) || std::holds_alternative<Logits>(ops_[i])) {
+    if (std::holds_alternative<Attend>(ops_[i]) || std::holds_alternative<Experts>(ops_[i]) ||
+        std::holds_alternative<Logits>(ops_[i])) {
       close(i);
       close(i + 1);
     } else if (std::holds_alternative<Rows>(ops_[i])) {
@@ -132,6 +141,53 @@ void Program::lay_out_stages() {
   close(ops_.size());
 }
 
+void Program::check_keeps() const {
+  bool waiting = false;
+  for (const Op& op : ops_) {
+    if (std::holds_alternative<Keep>(op)) waiting = true;
+    if (std::holds_alternative<Linear>(op)) waiting = false;
+    if (const auto* attend = std::get_if<Attend>(&op))
+      if (attend->latent && waiting)
+        throw std::invalid_argument("no linear stands between keeping latents and attending");
+  }
+}
+
+void Program::lay_out_taps() {
+  for (const Op& op : ops_) {
+    const auto* tap = std::get_if<Tap>(&op);
+    if (!tap) continue;
+    if (tap->index != taps_) throw std::invalid_argument("taps out of order");
+    ++taps_;
+    tap_width_ = std::max(tap_width_, tap->width);
+  }
+}
+
+void Program::lay_out_experts() {
+  size_t hidden = 0, shared_hidden = 0;
+  const Route* last = nullptr;
+  for (const Op& op : ops_) {
+    if (const auto* route = std::get_if<Route>(&op)) {
+      router_scratch_ = std::max(router_scratch_, route_scratch(route->router));
+      last = route;
+    }
+    const auto* e = std::get_if<Experts>(&op);
+    if (!e) continue;
+    if (!last || last->out != e->routed || last->router.experts != e->experts ||
+        last->router.top_k != e->top_k)
+      throw std::invalid_argument("experts must read what a router of as many wrote before them");
+    const auto row = [&](const Bank& bank) {
+      const bool bf16 = weights_[bank.down].form == Form::kBf16;
+      return round_up(rounded_bytes(bf16 ? Rounding::kBf16 : Rounding::kInt8, bank.inner), 64);
+    };
+    hidden = std::max(hidden, max_tokens_ * e->top_k * row(e->bank));
+    if (e->shared.inner) shared_hidden = std::max(shared_hidden, max_tokens_ * row(e->shared));
+    most_experts_ = std::max(most_experts_, e->experts);
+    most_routed_ = std::max(most_routed_, max_tokens_ * e->top_k);
+  }
+  hidden_.reset(aligned<uint8_t>(hidden));
+  shared_hidden_.reset(aligned<uint8_t>(shared_hidden));
+}
+
 void Program::lay_out_cache(size_t cache_bytes) {
   for (const Op& op : ops_) {
     const auto* attend = std::get_if<Attend>(&op);
@@ -139,14 +195,16 @@ void Program::lay_out_cache(size_t cache_bytes) {
     if (attend->layer != layer_offset_.size()) throw std::invalid_argument("layers out of order");
     const size_t group = attend->heads / attend->kv_heads;
     if (kv_heads_ &&
-        (kv_heads_ != attend->kv_heads || heads_per_kv_ != group || head_width_ != attend->width))
+        (kv_heads_ != attend->kv_heads || heads_per_kv_ != group || head_width_ != attend->width ||
+         value_width_ != attend->value_width || latent_ != attend->latent))
       throw std::invalid_argument("all layers must have the same heads");
     kv_heads_ = attend->kv_heads;
     heads_per_kv_ = group;
     head_width_ = attend->width;
+    value_width_ = attend->value_width;
+    latent_ = attend->latent;
     layer_offset_.push_back(page_bytes_);
-    const size_t tile = kPage * (attend->width + round_up(attend->width, 16)) * 2;
-    page_bytes_ += attend->kv_heads * round_up(tile, 64);
+    page_bytes_ += latent_ ? tile_bytes() : kv_heads_ * tile_bytes();
   }
   if (!page_bytes_) return;
   pages_ = cache_bytes / page_bytes_;
@@ -158,6 +216,12 @@ void Program::lay_out_cache(size_t cache_bytes) {
   madvise(cache_, pages_ * page_bytes_, MADV_HUGEPAGE);
 }
 
+// A page of one kv head in one layer.
+size_t Program::tile_bytes() const {
+  const size_t values = latent_ ? 0 : round_up(value_width_, 16);
+  return round_up(kPage * (head_width_ + values) * 2, 64);
+}
+
 // Spans are divided among threads only while there are fewer pieces than keep them busy.
 void Program::lay_out_pieces() {
   if (!kv_heads_) return;
@@ -165,7 +229,7 @@ void Program::lay_out_pieces() {
   const size_t whole = max_tokens_;  // no piece has less than one token
   const size_t divided = 8 * threads() / kv_heads_ + 1;
   max_pieces_ = whole + divided * spans;
-  partial_floats_ = kAlone * heads_per_kv_ * attend_state(head_width_);
+  partial_floats_ = kAlone * heads_per_kv_ * attend_state(value_width_);
   // Mapped, not touched: a deep context alone uses it.
   partials_.reset(aligned<float>(divided * spans * kv_heads_ * partial_floats_));
   pieces_.reserve(max_pieces_);

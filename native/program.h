@@ -1,11 +1,11 @@
 // A recorded forward, replayed: ops over slots, run a step at a time by a team of threads.
 //
-// Everything but attention and the choice of rows concerns one token at a time, so a program is
-// stages of such local ops with the crossing ones between them. With many tokens each thread takes
-// chunks of tokens through a whole stage, and meets the others at its end. With few tokens the
-// threads share the rows of each linear; the small ops between are either shared by token or, up to
-// kAlone tokens, done by every thread for itself, which saves the barriers. All three orders give
-// the same bits, because every (row, token) runs the same operations in each.
+// Everything but attention, experts and the choice of rows concerns one token at a time, so a
+// program is stages of such local ops with the crossing ones between them. With many tokens each
+// thread takes chunks of tokens through a whole stage, and meets the others at its end. With few
+// tokens the threads share the rows of each linear; the small ops between are either shared by
+// token or, up to kAlone tokens, done by every thread for itself, which saves the barriers. All
+// three orders give the same bits, because every (row, token) runs the same operations in each.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernels.h"
+#include "route.h"
 #include "sample.h"
 #include "threads.h"
 
@@ -24,15 +25,20 @@ constexpr size_t kNone = SIZE_MAX;
 
 // What stands in 16 packed rows of a form: see farthing/weight.py.
 struct PackedLayout {
-  size_t bits;
-  bool two_level, full, minimum, none;
+  size_t bits = 0;
+  bool two_level = false, full = false, minimum = false, none = false, power = false;
 };
 PackedLayout layout_of(Form form);
 
+// One matrix, or `count` of them, each on a boundary of kStack bytes.
 struct Weight {
   Form form;
   size_t rows, columns, group;
   const uint8_t* data;
+  size_t count = 1;
+  static constexpr size_t kStack = 4096;
+  size_t stride() const { return round_up(blocks() * block_bytes(), kStack); }
+  const uint8_t* at(size_t index) const { return data + index * stride(); }
   size_t k() const { return round_up(columns, kGroup); }
   size_t blocks() const { return round_up(rows, kRows) / kRows; }
   size_t block_bytes() const;
@@ -62,22 +68,27 @@ struct Norm {
   size_t out;
 };
 // What a linear's input is rounded to.
-enum class Rounding : uint8_t { kInt8, kInt16, kBf16 };
+enum class Rounding : uint8_t { kInt8, kInt16, kBf16, kNone };
 size_t rounded_bytes(Rounding rounding, size_t width);
 
+// Each head is a row of its own.
 struct Quantize {
-  size_t in, width;
+  size_t in, heads, width;
   Rounding rounding;
   size_t out;
 };
+// Matrix `index` of a weight, by the input from `in_byte` on, to the columns from `column` on.
 // `residual` is a slot added to the product, or kNone.
 struct Part {
   size_t weight;
   std::vector<float> bias;
   size_t residual, out;
+  size_t index = 0, in_byte = 0, column = 0;
 };
+// Precise: inputs are rows of floats, weights bf16.
 struct Linear {
   size_t in;
+  bool precise;
   std::vector<Part> parts;
 };
 struct Rope {
@@ -85,13 +96,58 @@ struct Rope {
   bool interleaved;
   size_t out;
 };
+// Latent: k is the keys and values of all heads, kept by an op before; `kv_heads` are then groups
+// of heads that work apart.
 struct Attend {
-  size_t q, k, v, layer, heads, kv_heads, width;
+  size_t q, k, v, layer, heads, kv_heads, width, value_width;
   float scale;
-  size_t window, out;
+  size_t window;
+  std::vector<float> sinks;  // by head, or none
+  bool latent;
+  size_t out;
+};
+// Writes the latents of a layer into the cache, early: a linear must come between this and the
+// attention, for there the threads meet.
+struct Keep {
+  size_t in, layer, width;
+};
+struct Route {
+  size_t logits;
+  Router router;
+  size_t out;  // a row of ids, then of weights
+};
+// Gated MLPs: gate and up [count][inner][width], down [count][width][inner]; biases are rows of
+// floats up to 16, or none. `in` is the rounded input.
+struct Bank {
+  size_t in, gate, up, down, inner;
+  std::vector<float> gate_bias, up_bias, down_bias;
+};
+// `shared` (inner 0: none) is one MLP that every token goes to, times sigmoid(gate) if there is a
+// slot for it.
+struct Experts {
+  size_t routed, gate, width, experts, top_k;
+  Bank bank, shared;
+  float sharpness, shift, limit;
+  size_t out;
 };
 struct SiluMul {
   size_t gate, up, width, out;
+};
+struct Scale {
+  size_t in, width;
+  float factor;
+  size_t out;
+};
+// Columns begin to end of each head.
+struct Slice {
+  size_t in, heads, width, begin, end, out;
+};
+struct Join {
+  size_t x, y, heads, x_width, y_width, out;
+};
+// Hands a value's rows out: which of the step's arrays they go to.
+struct Tap {
+  size_t in, width, index;
 };
 struct Add {
   size_t x, y, width, out;
@@ -102,8 +158,8 @@ struct Rows {
 struct Logits {
   size_t in, weight;
 };
-using Op =
-    std::variant<Embed, Angles, Norm, Quantize, Linear, Rope, Attend, SiluMul, Add, Rows, Logits>;
+using Op = std::variant<Embed, Angles, Norm, Quantize, Linear, Rope, Attend, Keep, Route, Experts,
+                        SiluMul, Scale, Slice, Join, Tap, Add, Rows, Logits>;
 
 // What one call reads and writes. Shapes as in engine/types.py.
 struct Step {
@@ -115,6 +171,8 @@ struct Step {
   float* top_logprobs;
   size_t top_width;
   float* logits;  // [row_count][vocabulary] or null
+  float* taps;    // [taps][token_count][tap_width] or null
+  size_t tap_width;
 };
 
 class Program {
@@ -143,6 +201,8 @@ class Program {
   size_t pages() const { return pages_; }
   size_t slots() const { return slots_.size(); }
   size_t weights() const { return weights_.size(); }
+  size_t taps() const { return taps_; }
+  size_t tap_width() const { return tap_width_; }
   bool finished() const { return finished_; }
   // Rows of a slot as the last step left them: for tests and for taps. A slot that another value
   // has taken since holds that one's.
@@ -163,8 +223,12 @@ class Program {
     size_t first, count;  // pieces
   };
   void lay_out_stages();
+  void lay_out_taps();
+  void lay_out_experts();
+  void check_keeps() const;
   void lay_out_cache(size_t cache_bytes);
   void lay_out_pieces();
+  size_t tile_bytes() const;
   void plan_attention(const Step& step);
   float* partial(size_t piece, size_t head) {
     return partials_.get() + (piece * kv_heads_ + head) * partial_floats_;
@@ -195,11 +259,18 @@ class Program {
   uint8_t* cache_ = nullptr;
   size_t pages_ = 0, page_bytes_ = 0;
   std::vector<size_t> layer_offset_;  // bytes into a page
-  size_t heads_per_kv_ = 1, kv_heads_ = 0, head_width_ = 0;
+  size_t heads_per_kv_ = 1, kv_heads_ = 0, head_width_ = 0, value_width_ = 0;
+  bool latent_ = false;
   std::vector<Piece> pieces_;
   std::vector<Group> groups_;
   std::unique_ptr<float, Free> partials_;
   size_t partial_floats_ = 0, max_pieces_ = 0;
+
+  // Of experts: what is between their two products, for every (token, expert) and shared token.
+  std::unique_ptr<uint8_t, Free> hidden_, shared_hidden_;
+  size_t most_experts_ = 0, most_routed_ = 0;  // routed: tokens times top_k
+  size_t router_scratch_ = 0;                  // floats
+  size_t taps_ = 0, tap_width_ = 0;
 };
 
 }  // namespace farthing

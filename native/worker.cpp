@@ -31,8 +31,19 @@ Worker::Worker(Program& program, size_t index)
   const size_t rows = std::max(kTileRows, kAlone * program.heads_per_kv_);
   page_pointers_.resize((program.max_context_ + kPage - 1) / kPage);
   queries_.resize(rows * program.head_width_ / 2 + 64);
-  state_.resize(rows * attend_state(program.head_width_));
-  attend_scratch_.reset(allocate(kAttendScratch));
+  state_.resize(rows * attend_state(program.value_width_));
+  attend_scratch_.reset(
+      allocate(program.latent_ ? latent_scratch(rows, program.value_width_) : kAttendScratch));
+  router_scratch_.resize(program.router_scratch_);
+  first_.resize(program.most_experts_ + 1);
+  used_.reserve(program.most_experts_);
+  tokens_.resize(program.most_routed_);
+  factors_.resize(program.most_routed_);
+  if (program.most_experts_) {
+    shared_factors_.resize(round_up(program.max_tokens_, 16));
+    gate_.resize(kUnitTokens * kUnitBlocks * kRows);
+    up_.resize(gate_.size());
+  }
 }
 
 Worker::Order Worker::order_of(size_t count) const {
@@ -56,6 +67,9 @@ void Worker::run(const Step& step) {
     const Op& first = program_.ops_[stage.first];
     if (const auto* op = std::get_if<Attend>(&first)) {
       attend(*op);
+      meet(tokens_order_ == Order::kChunks ? Ahead{} : ahead(stage.first));
+    } else if (const auto* bank = std::get_if<Experts>(&first)) {
+      experts(*bank);
       meet(tokens_order_ == Order::kChunks ? Ahead{} : ahead(stage.first));
     } else if (const auto* head = std::get_if<Logits>(&first)) {
       logits(*head);
@@ -177,6 +191,7 @@ Ahead Worker::ahead(size_t at) const {
     const Op& op = program_.ops_[i];
     const auto* linear = std::get_if<Linear>(&op);
     const auto* head = std::get_if<Logits>(&op);
+    if (std::holds_alternative<Experts>(op)) return {};
     if (!linear && !head) continue;
     const Weight& first = program_.weights_[linear ? linear->parts[0].weight : head->weight];
     const Deal d = deal(linear ? blocks_of(*linear) : first.blocks());
@@ -191,14 +206,14 @@ void Worker::blocks(const Linear& op, const Part& part, Range range, size_t bloc
   const Weight& w = program_.weights_[part.weight];
   const size_t in = program_.slots_[op.in].stride, out = program_.slots_[part.out].stride;
   LinearTask task{};
-  task.weights = w.data;
+  task.weights = w.at(part.index);
   task.block_bytes = w.block_bytes();
   task.k = w.k();
   task.group = w.group;
-  task.x = row(op.in, range.begin);
+  task.x = row(op.in, range.begin) + part.in_byte;
   task.x_stride = in;
   task.tokens = range.end - range.begin;
-  task.y = floats(part.out, range.begin);
+  task.y = floats(part.out, range.begin) + part.column;
   task.y_stride = out / sizeof(float);
   task.bias = part.bias.empty() ? nullptr : part.bias.data();
   if (part.residual != kNone) {
@@ -207,7 +222,7 @@ void Worker::blocks(const Linear& op, const Part& part, Range range, size_t bloc
   }
   task.block0 = block0;
   task.block1 = block1;
-  k_.linear[static_cast<size_t>(w.form)](task);
+  (op.precise ? k_.linear_f32 : k_.linear[static_cast<size_t>(w.form)])(task);
 }
 
 void Worker::operator()(const Linear& op, Range range) {
@@ -236,20 +251,18 @@ void Worker::operator()(const Norm& op, Range range) {
 }
 
 void Worker::operator()(const Quantize& op, Range range) {
-  for (size_t t = range.begin; t < range.end; ++t) {
-    const float* x = floats(op.in, t);
-    uint8_t* out = row(op.out, t);
-    switch (op.rounding) {
-      case Rounding::kInt8:
-        k_.quantize_q8(x, op.width, out);
-        break;
-      case Rounding::kInt16:
-        k_.quantize_q16(x, op.width, out);
-        break;
-      case Rounding::kBf16:
+  const size_t k = round_up(op.width, kGroup), bytes = rounded_bytes(op.rounding, op.width);
+  for (size_t t = range.begin; t < range.end; ++t)
+    for (size_t h = 0; h < op.heads; ++h) {
+      const float* x = floats(op.in, t) + h * op.width;
+      uint8_t* out = row(op.out, t) + h * bytes;
+      if (op.rounding == Rounding::kInt8)
+        k_.quantize_q8(x, op.width, 0, k, out);
+      else if (op.rounding == Rounding::kInt16)
+        k_.quantize_q16(x, op.width, 0, k, out);
+      else
         k_.to_bf16(x, op.width, reinterpret_cast<uint16_t*>(out));
     }
-  }
 }
 
 void Worker::operator()(const Rope& op, Range range) {
@@ -261,6 +274,53 @@ void Worker::operator()(const Rope& op, Range range) {
 void Worker::operator()(const SiluMul& op, Range range) {
   for (size_t t = range.begin; t < range.end; ++t)
     k_.silu_mul(floats(op.gate, t), floats(op.up, t), op.width, floats(op.out, t));
+}
+
+void Worker::operator()(const Scale& op, Range range) {
+  for (size_t t = range.begin; t < range.end; ++t)
+    k_.scale(floats(op.in, t), op.factor, op.width, floats(op.out, t));
+}
+
+void Worker::operator()(const Slice& op, Range range) {
+  const size_t width = op.end - op.begin;
+  for (size_t t = range.begin; t < range.end; ++t)
+    for (size_t h = 0; h < op.heads; ++h)
+      std::memcpy(floats(op.out, t) + h * width, floats(op.in, t) + h * op.width + op.begin,
+                  width * sizeof(float));
+}
+
+void Worker::operator()(const Join& op, Range range) {
+  for (size_t t = range.begin; t < range.end; ++t)
+    for (size_t h = 0; h < op.heads; ++h) {
+      float* out = floats(op.out, t) + h * (op.x_width + op.y_width);
+      std::memcpy(out, floats(op.x, t) + h * op.x_width, op.x_width * sizeof(float));
+      std::memcpy(out + op.x_width, floats(op.y, t) + h * op.y_width, op.y_width * sizeof(float));
+    }
+}
+
+void Worker::operator()(const Route& op, Range range) {
+  for (size_t t = range.begin; t < range.end; ++t) {
+    float* out = floats(op.out, t);
+    route(k_, op.router, floats(op.logits, t), router_scratch_.data(),
+          reinterpret_cast<int32_t*>(out), out + op.router.top_k);
+  }
+}
+
+void Worker::operator()(const Keep& op, Range range) {
+  if (!mine()) return;
+  for (size_t t = range.begin; t < range.end; ++t) {
+    const size_t segment = segment_of(t);
+    const auto position = static_cast<size_t>(position_of(t, segment));
+    k_.write_k(floats(op.in, t), op.width, position % kPage,
+               page_of(op.layer, segment, position / kPage, 0));
+  }
+}
+
+void Worker::operator()(const Tap& op, Range range) {
+  if (!step_->taps || !mine()) return;
+  for (size_t t = range.begin; t < range.end; ++t)
+    std::memcpy(step_->taps + (op.index * step_->token_count + t) * step_->tap_width,
+                floats(op.in, t), op.width * sizeof(float));
 }
 
 void Worker::operator()(const Add& op, Range range) {
@@ -275,11 +335,14 @@ void Worker::operator()(const Rows& op, Range range) {
 }
 
 void Worker::operator()(const Attend& op, Range range) {
+  if (op.latent) return;
   for (size_t t = range.begin; t < range.end; ++t)
     for (size_t h = 0; h < op.kv_heads; ++h) write_kv(op, t, h);
 }
 
 void Worker::operator()(const Logits&, Range) {}
+
+void Worker::operator()(const Experts&, Range) {}
 
 void Worker::logits(const Logits& op) {
   const Weight& w = program_.weights_[op.weight];

@@ -13,26 +13,27 @@ void Worker::attend(const Attend& op) {
     attend_piece(op, u / op.kv_heads, u % op.kv_heads);
 }
 
-uint16_t* Worker::page_of(const Attend& op, size_t segment, size_t page, size_t head) const {
+uint16_t* Worker::page_of(size_t layer, size_t segment, size_t page, size_t head) const {
   const int32_t* table = step_->tables + segment * step_->table_width;
-  const size_t tile = round_up(kPage * (op.width + round_up(op.width, 16)) * 2, 64);
-  return reinterpret_cast<uint16_t*>(program_.cache_ +
-                                     static_cast<size_t>(table[page]) * program_.page_bytes_ +
-                                     program_.layer_offset_[op.layer] + head * tile);
+  return reinterpret_cast<uint16_t*>(
+      program_.cache_ + static_cast<size_t>(table[page]) * program_.page_bytes_ +
+      program_.layer_offset_[layer] + (program_.latent_ ? 0 : head * program_.tile_bytes()));
 }
 
 void Worker::write_kv(const Attend& op, size_t token, size_t head) {
   const size_t segment = segment_of(token);
   const auto position = static_cast<size_t>(position_of(token, segment));
-  k_.write_kv(floats(op.k, token) + head * op.width, floats(op.v, token) + head * op.width,
-              op.width, position % kPage, page_of(op, segment, position / kPage, head));
+  uint16_t* keys = page_of(op.layer, segment, position / kPage, head);
+  k_.write_k(floats(op.k, token) + head * op.width, op.width, position % kPage, keys);
+  k_.write_v(floats(op.v, token) + head * op.value_width, op.value_width, position % kPage,
+             keys + op.width * kPage);
 }
 
 void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
   const auto& piece = program_.pieces_[index];
   const size_t group = op.heads / op.kv_heads, pairs = op.width / 2;
   const auto first = static_cast<size_t>(position_of(piece.token0, piece.segment));
-  if (writes_in_attention_)
+  if (writes_in_attention_ && !op.latent)
     for (size_t t = piece.token0; t < piece.token1; ++t) {
       const size_t span = (first + t - piece.token0) / kSpan;
       if (span >= piece.span0 && span < piece.span1) write_kv(op, t, head);
@@ -40,7 +41,7 @@ void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
   const size_t pages = (first + piece.token1 - piece.token0 + kPage - 1) / kPage;
   const size_t end = std::min(pages, piece.span1 * kPagesInSpan);
   for (size_t p = piece.span0 * kPagesInSpan; p < end; ++p)
-    page_pointers_[p] = page_of(op, piece.segment, p, head);
+    page_pointers_[p] = page_of(op.layer, piece.segment, p, head);
 
   AttendTask task{};
   task.rows = (piece.token1 - piece.token0) * group;
@@ -51,6 +52,7 @@ void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
   task.q = queries_.data();
   task.group = group;
   task.head_width = op.width;
+  task.value_width = op.value_width;
   task.scale = op.scale;
   task.first_position = static_cast<int32_t>(first);
   task.window = static_cast<int32_t>(op.window);
@@ -60,7 +62,7 @@ void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
   task.scratch = reinterpret_cast<float*>(attend_scratch_.get());
   const bool merged = piece.group != SIZE_MAX;
   task.state = merged ? program_.partial(index, head) : state_.data();
-  k_.attend(task);
+  (op.latent ? k_.attend_latent : k_.attend)(task);
   if (merged) {
     const auto& spans = program_.groups_[piece.group];
     auto& left = program_.remaining_[piece.group * op.kv_heads + head];
@@ -70,10 +72,18 @@ void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
     attend_merge(op, piece.group, head);
     return;
   }
-  for (size_t r = 0; r < task.rows; ++r)
-    k_.attend_finish(
-        op.width, state_.data() + r * attend_state(op.width),
-        floats(op.out, piece.token0 + r / group) + (head * group + r % group) * op.width);
+  attend_finish(op, piece, head, state_.data());
+}
+
+void Worker::attend_finish(const Attend& op, const Program::Piece& piece, size_t head,
+                           const float* state) {
+  const size_t group = op.heads / op.kv_heads, rows = (piece.token1 - piece.token0) * group;
+  for (size_t r = 0; r < rows; ++r) {
+    const size_t h = head * group + r % group;
+    k_.attend_finish(op.value_width, state + r * attend_state(op.value_width),
+                     op.sinks.empty() ? nullptr : op.sinks.data() + h,
+                     floats(op.out, piece.token0 + r / group) + h * op.value_width);
+  }
 }
 
 void Worker::attend_merge(const Attend& op, size_t index, size_t head) {
@@ -82,11 +92,8 @@ void Worker::attend_merge(const Attend& op, size_t index, size_t head) {
   const size_t group = op.heads / op.kv_heads, rows = (piece.token1 - piece.token0) * group;
   float* total = program_.partial(spans.first, head);
   for (size_t i = 1; i < spans.count; ++i)
-    k_.attend_merge(rows, op.width, total, program_.partial(spans.first + i, head));
-  for (size_t r = 0; r < rows; ++r)
-    k_.attend_finish(
-        op.width, total + r * attend_state(op.width),
-        floats(op.out, piece.token0 + r / group) + (head * group + r % group) * op.width);
+    k_.attend_merge(rows, op.value_width, total, program_.partial(spans.first + i, head));
+  attend_finish(op, piece, head, total);
 }
 
 }  // namespace farthing

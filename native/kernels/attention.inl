@@ -35,10 +35,21 @@ static void attend_merge(size_t rows, size_t width, float* a, const float* b) {
   }
 }
 
-static void attend_finish(size_t width, const float* state, float* out) {
-  const F total = set(state[round_up(width, 16) + 1]);
-  for (size_t at = 0; at < width; at += 16)
-    store_up_to(out, at, width, div(load(state + at), total));
+static void attend_finish(size_t width, const float* state, const float* sink, float* out) {
+  const float* last = state + round_up(width, 16);
+  float total = last[1], kept = 1.f;
+  if (sink) {
+    const float there = *sink * 1.44269504f, top = last[0] > there ? last[0] : there;
+    float factors[16] = {last[0] - top, there - top};
+    store(factors, exp2(load(factors)));
+    kept = factors[0];
+    total = total * kept + factors[1];
+  }
+  for (size_t at = 0; at < width; at += 16) {
+    F v = load(state + at);
+    if (sink) v = mul(v, set(kept));
+    store_up_to(out, at, width, div(v, set(total)));
+  }
 }
 
 // What row r sees of a page: lanes [from, to) of 64.
@@ -83,29 +94,33 @@ INLINE void scores_of_page(const AttendTask& t, const uint32_t* q, const uint16_
   }
 }
 
-INLINE const uint16_t* values_of(const AttendTask& t, size_t page) {
-  return t.pages[page] + t.head_width * kPage;
-}
+// Where the values of some positions stand: tiles of 64, [32][width][2] behind `offset`.
+struct Values {
+  const uint16_t* const* tiles;
+  size_t offset, width;
+  MEMBER const uint16_t* at(size_t tile) const { return tiles[tile] + offset; }
+};
 
+// Output columns from `column` on, of `count` positions from tile `first` on, to `out`.
 template <int M, int C>
-INLINE void values(const AttendTask& t, size_t page0, size_t count, size_t column,
-                   const uint16_t* weights, float* state) {
-  const size_t d = round_up(t.head_width, 16), stride = attend_state(t.head_width);
+INLINE void values(const Values& of, size_t first, size_t count, size_t column,
+                   const uint16_t* weights, size_t stride, float* out) {
   F o[M][C];
   for (int m = 0; m < M; ++m)
     for (int c = 0; c < C; ++c) o[m][c] = zero();
   for (size_t at = 0; at < count; at += kPage) {
-    const size_t p = page0 + at / kPage;
-    const uint16_t* v = values_of(t, p) + column * 2;
-    const uint16_t* next = values_of(t, at + kPage < count ? p + 1 : p) + column * 2;
+    const size_t p = first + at / kPage;
+    const uint16_t* v = of.at(p) + column * 2;
+    const uint16_t* next = of.at(at + kPage < count ? p + 1 : p) + column * 2;
     const uint16_t* w = weights + at;
     const size_t here = count - at < kPage ? count - at : kPage;
     for (size_t j = 0; j < here / 2; ++j) {
       if constexpr (M <= 4)
         for (int c = 0; c < C; ++c)
-          __builtin_prefetch(next + j * 2 * d + static_cast<size_t>(c) * 32);
+          __builtin_prefetch(next + j * 2 * of.width + static_cast<size_t>(c) * 32);
       Pairs vs[C];
-      for (int c = 0; c < C; ++c) vs[c] = load_pairs(v + j * 2 * d + static_cast<size_t>(c) * 32);
+      for (int c = 0; c < C; ++c)
+        vs[c] = load_pairs(v + j * 2 * of.width + static_cast<size_t>(c) * 32);
       for (int m = 0; m < M; ++m) {
         uint32_t both;
         __builtin_memcpy(&both, w + static_cast<size_t>(m) * kSpan + 2 * j, 4);
@@ -116,17 +131,16 @@ INLINE void values(const AttendTask& t, size_t page0, size_t count, size_t colum
   }
   for (int m = 0; m < M; ++m)
     for (int c = 0; c < C; ++c)
-      store(state + static_cast<size_t>(m) * stride + column + static_cast<size_t>(c) * 16,
-            o[m][c]);
+      store(out + static_cast<size_t>(m) * stride + static_cast<size_t>(c) * 16, o[m][c]);
 }
 
-// One span for M rows: its state into `fresh`. `count` positions from page0 on are looked at, a
-// multiple of 16: what is left out is a row of exact zeros.
+// M rows' weights over `count` positions from page0 on, a multiple of 16 (what is left out is a row
+// of exact zeros); the largest score and the sum of weights go to the rows of `fresh`. `after` is
+// what will be read next.
 template <int M>
-static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t count, float* fresh) {
-  const size_t d = round_up(t.head_width, 16), stride = attend_state(t.head_width);
-  float* scores = t.scratch;
-  uint16_t* weights = reinterpret_cast<uint16_t*>(scores + M * kSpan);
+static void weights_of_span(const AttendTask& t, size_t row, size_t page0, size_t count,
+                            float* scores, uint16_t* weights, const uint16_t* after, float* fresh) {
+  const size_t d = round_up(t.value_width, 16), stride = attend_state(t.value_width);
   const uint32_t* q = t.q + row * (t.head_width / 2);
   F tops[M];
   for (int m = 0; m < M; ++m) tops[m] = set(kNothing);
@@ -139,7 +153,7 @@ static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t co
       const int start = static_cast<int>(p * kPage);
       seen[m] = {t.window ? position + 1 - t.window - start : 0, position + 1 - start};
     }
-    const uint16_t* next = at + kPage < count ? t.pages[p + 1] : values_of(t, page0);
+    const uint16_t* next = at + kPage < count ? t.pages[p + 1] : after;
     switch ((count - at) / 16) {
       case 1:
         scores_of_page<M, 1>(t, q, t.pages[p], next, seen, scores + at, tops);
@@ -169,14 +183,26 @@ static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t co
     fresh[static_cast<size_t>(m) * stride + d] = top;
     fresh[static_cast<size_t>(m) * stride + d + 1] = sum(total);
   }
+}
+
+// One span for M rows: its state into `fresh`.
+template <int M>
+static void attend_span(const AttendTask& t, size_t row, size_t page0, size_t count, float* fresh) {
+  const size_t d = round_up(t.value_width, 16), stride = attend_state(t.value_width);
+  float* scores = t.scratch;
+  uint16_t* weights = reinterpret_cast<uint16_t*>(scores + M * kSpan);
+  const Values of{t.pages, t.head_width * kPage, d};
+  weights_of_span<M>(t, row, page0, count, scores, weights, of.at(page0), fresh);
   size_t column = 0;
-  for (; column + 64 <= d; column += 64) values<M, 4>(t, page0, count, column, weights, fresh);
-  for (; column < d; column += 16) values<M, 1>(t, page0, count, column, weights, fresh);
+  for (; column + 64 <= d; column += 64)
+    values<M, 4>(of, page0, count, column, weights, stride, fresh + column);
+  for (; column < d; column += 16)
+    values<M, 1>(of, page0, count, column, weights, stride, fresh + column);
 }
 
 template <int M>
 static size_t attend_tiles(const AttendTask& t, size_t row, size_t rows) {
-  const size_t stride = attend_state(t.head_width);
+  const size_t stride = attend_state(t.value_width);
   alignas(64) float fresh[M * (512 + 16)];
   for (; row + M <= rows; row += M) {
     // What any of these rows sees: pages from `begin`, positions to `end`.
@@ -190,7 +216,7 @@ static size_t attend_tiles(const AttendTask& t, size_t row, size_t rows) {
       const size_t stop = (s + 1) * kSpan < end ? (s + 1) * kSpan : end;
       if (p0 * kPage >= stop) continue;
       attend_span<M>(t, row, p0, stop - p0 * kPage, fresh);
-      attend_merge(M, t.head_width, t.state + row * stride, fresh);
+      attend_merge(M, t.value_width, t.state + row * stride, fresh);
     }
   }
   if constexpr (M > 1) {
@@ -200,25 +226,110 @@ static size_t attend_tiles(const AttendTask& t, size_t row, size_t rows) {
   return row;
 }
 
-static void attend(const AttendTask& t) {
-  const size_t d = round_up(t.head_width, 16), stride = attend_state(t.head_width);
+static void forget(const AttendTask& t) {
+  const size_t d = round_up(t.value_width, 16), stride = attend_state(t.value_width);
   for (size_t r = 0; r < t.rows; ++r) {
     float* state = t.state + r * stride;
     for (size_t at = 0; at < d; at += 16) store(state + at, zero());
     state[d] = kNothing;
     state[d + 1] = 0.f;
   }
+}
+
+static void attend(const AttendTask& t) {
+  forget(t);
   attend_tiles<kAttendRows>(t, 0, t.rows);
 }
 
-static void write_kv(const float* k, const float* v, size_t width, size_t place, uint16_t* page) {
-  uint16_t* values = page + width * kPage;
-  const size_t d = round_up(width, 16);
+// does.tile<M>(row) for tiles of M rows, then of fewer.
+template <int M, class Does>
+INLINE void tiles_of(size_t row, size_t rows, const Does& does) {
+  for (; row + M <= rows; row += M) does.template tile<M>(row);
+  if constexpr (M > 1) {
+    constexpr int kNext = M > 4 ? 4 : M > 3 ? 3 : M - 1;
+    if (row < rows) tiles_of<kNext>(row, rows, does);
+  }
+}
+
+struct LatentSpan {
+  const AttendTask& t;
+  size_t page0, count;
+  float* scores;      // of one tile
+  uint16_t* strip;    // [count / 2][kStrip][2]
+  uint16_t* weights;  // [rows][kSpan]
+  float* fresh;       // [rows][attend_state]
+  template <int M>
+  MEMBER void tile(size_t row) const {
+    const uint16_t* after = t.pages[page0];
+    weights_of_span<M>(t, row, page0, count, scores, weights + row * kSpan, after,
+                       fresh + row * attend_state(t.value_width));
+  }
+};
+
+// The values of some columns, turned out of the keys once for all rows.
+INLINE void turn_strip(const LatentSpan& s, size_t column, size_t width) {
+  for (size_t at = 0; at < s.count; at += 16) {
+    const uint16_t* keys = s.t.pages[s.page0 + at / kPage] + column * kPage + at % kPage * 2;
+    for (size_t c = 0; c < width; c += 16)
+      turn_block(keys + c * kPage, 2 * kPage, s.strip + at * kStrip + 2 * c, 2 * kStrip);
+  }
+}
+
+template <int C>
+struct LatentValues {
+  const LatentSpan& s;
+  Values of;
+  size_t column, in_strip;
+  template <int M>
+  MEMBER void tile(size_t row) const {
+    const size_t stride = attend_state(s.t.value_width);
+    values<M, C>(of, 0, s.count, in_strip, s.weights + row * kSpan, stride,
+                 s.fresh + row * stride + column + in_strip);
+  }
+};
+
+static void attend_latent(const AttendTask& t) {
+  forget(t);
+  LatentSpan s{t, 0, 0, t.scratch, nullptr, nullptr, nullptr};
+  s.strip = reinterpret_cast<uint16_t*>(s.scores + 8 * kSpan);
+  s.weights = s.strip + kSpan * kStrip;
+  s.fresh = reinterpret_cast<float*>(s.weights + t.rows * kSpan);
+  const uint16_t* tiles[kPagesInSpan];
+  for (size_t i = 0; i < kPagesInSpan; ++i) tiles[i] = s.strip + i * kPage * kStrip;
+  const size_t last = static_cast<size_t>(t.first_position) + (t.rows - 1) / t.group;
+  const size_t end = round_up(last + 1, 16);
+  for (size_t span = t.span0; span < t.span1 && span * kSpan < end; ++span) {
+    s.page0 = span * kPagesInSpan;
+    s.count = (end < (span + 1) * kSpan ? end : (span + 1) * kSpan) - span * kSpan;
+    tiles_of<kAttendRows>(0, t.rows, s);
+    for (size_t column = 0; column < t.value_width; column += kStrip) {
+      const size_t width = t.value_width - column < kStrip ? t.value_width - column : kStrip;
+      const Values of{tiles, 0, kStrip};
+      turn_strip(s, column, width);
+      if (width == kStrip) {
+        tiles_of<kAttendRows>(0, t.rows, LatentValues<kStrip / 16>{s, of, column, 0});
+        continue;
+      }
+      for (size_t c = 0; c < width; c += 16)
+        tiles_of<kAttendRows>(0, t.rows, LatentValues<1>{s, of, column, c});
+    }
+    attend_merge(t.rows, t.value_width, t.state, s.fresh);
+  }
+}
+
+static void write_k(const float* k, size_t width, size_t place, uint16_t* keys) {
   alignas(64) uint16_t rounded[16];
   for (size_t at = 0; at < width; at += 16) {
     store_bf16(rounded, load_up_to(k, at, width));
     for (size_t i = 0; i < 16 && at + i < width; i += 2)
-      __builtin_memcpy(page + ((at + i) / 2 * kPage + place) * 2, rounded + i, 4);
+      __builtin_memcpy(keys + ((at + i) / 2 * kPage + place) * 2, rounded + i, 4);
+  }
+}
+
+static void write_v(const float* v, size_t width, size_t place, uint16_t* values) {
+  const size_t d = round_up(width, 16);
+  alignas(64) uint16_t rounded[16];
+  for (size_t at = 0; at < width; at += 16) {
     store_bf16(rounded, load_up_to(v, at, width));
     for (size_t i = 0; i < 16; ++i) values[(place / 2 * d + at + i) * 2 + place % 2] = rounded[i];
   }

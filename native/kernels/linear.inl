@@ -16,15 +16,21 @@ INLINE Codes codes_at(const uint8_t* row, size_t k, size_t bytes) {
   return {reinterpret_cast<const int8_t*>(row), scale, scale + groups, sums, sums + groups};
 }
 
-// What a form's scales look like behind the codes of a block.
-template <bool kTwoLevel, bool kFull, bool kSigned>
+// What a form's scales look like behind the codes of a block: fp16, fp32, whole numbers below one
+// fp16 for 256 inputs (signed or not), or powers of two.
+enum class Scaling { kHalf, kFull, kTwoLevel, kTwoLevelSigned, kPower };
+
+template <Scaling kScaling>
 struct Scales {
+  static constexpr bool kTwoLevel =
+      kScaling == Scaling::kTwoLevel || kScaling == Scaling::kTwoLevelSigned;
   const uint8_t* super;
   const uint8_t* own;
   MEMBER static size_t bytes(size_t k, size_t group) {
     const size_t groups = (k + group - 1) / group;
     if (kTwoLevel) return kRows * (2 * ((k + 255) / 256) + groups);
-    return kRows * groups * (kFull ? 4 : 2);
+    constexpr size_t kBytes = kScaling == Scaling::kPower ? 1 : kScaling == Scaling::kFull ? 4 : 2;
+    return kRows * groups * kBytes;
   }
   MEMBER Scales(const uint8_t* at, size_t k)
       : super(at), own(kTwoLevel ? at + kRows * 2 * ((k + 255) / 256) : at) {}
@@ -32,23 +38,58 @@ struct Scales {
   MEMBER F operator()(size_t index, size_t column) const {
     if constexpr (kTwoLevel) {
       const F top = load_half(reinterpret_cast<const uint16_t*>(super) + column / 256 * kRows);
-      if constexpr (kSigned)
+      if constexpr (kScaling == Scaling::kTwoLevelSigned)
         return mul(top, widen(reinterpret_cast<const int8_t*>(own) + index * kRows));
       else
         return mul(top, widen(own + index * kRows));
-    } else if constexpr (kFull) {
+    } else if constexpr (kScaling == Scaling::kFull) {
       return load(reinterpret_cast<const float*>(own) + index * kRows);
+    } else if constexpr (kScaling == Scaling::kPower) {
+      // The table's values are twice the fp4 ones.
+      return mul(load_power(own + index * kRows), set(0.5f));
     } else {
       return load_half(reinterpret_cast<const uint16_t*>(own) + index * kRows);
     }
   }
 };
 
+INLINE const uint8_t* x_row(const LinearTask& t, size_t token) {
+  return t.x + (t.x_rows ? t.x_rows[token] : token) * t.x_stride;
+}
+
+// A product to its place in y.
+INLINE void finish(const LinearTask& t, size_t block, size_t token, F value) {
+  float* y = t.y + (t.y_rows ? t.y_rows[token] : token) * t.y_stride + block * kRows;
+  if (t.bias) value = add(value, load(t.bias + block * kRows));
+  if (t.residual) value = add(load(t.residual + token * t.residual_stride + block * kRows), value);
+  if (t.factors) value = fma(set(t.factors[token]), value, load(y));
+  store(y, value);
+}
+
+// What a code's zero is: the sum of the inputs, which are negated, times that.
+template <int kWidth, bool kTable>
+INLINE I biased(int32_t negated_sum) {
+  const I sum = iset(negated_sum);
+  if constexpr (kTable) return plus(shift_left<3>(sum), shift_left<2>(sum));
+  return shift_left<kWidth - 1>(sum);
+}
+
 // kWidth: 4 or 8 bits. kHalf: a scale for each 16 inputs.
+// kTable: codes are twice an fp4 number and 12, by a table.
 // kLow: inputs of 16 bits, whose low bytes are multiplied after the high ones' sums are shifted up.
-template <int kWidth, bool kTwoLevel, bool kFull, bool kMin, bool kHalf, bool kLow>
+template <int kWidth, Scaling kScaling, bool kMin, bool kHalf, bool kTable, bool kLow>
 struct Packed {
-  using Scale = Scales<kTwoLevel, kFull, kHalf>;
+  using Scale = Scales<kScaling>;
+  static constexpr bool kTwoLevel = Scale::kTwoLevel;
+
+  MEMBER static Bytes first(Bytes v) {
+    if constexpr (kTable) return fp4(low(v));
+    return low(v);
+  }
+  MEMBER static Bytes second(Bytes v) {
+    if constexpr (kTable) return fp4(high(v));
+    return high(v);
+  }
 
   template <int R, int M>
   MEMBER static void dots(const uint8_t* const* w, const int8_t* const* x, size_t column, int quads,
@@ -61,13 +102,13 @@ struct Packed {
       for (int m = 0; m < M; ++m) {
         const Quad q = quad(x[m] + column + 4 * static_cast<size_t>(j));
         for (int r = 0; r < R; ++r)
-          sums[r][m] = kWidth == 4 ? dot_low(sums[r][m], low(codes[r]), q)
+          sums[r][m] = kWidth == 4 ? dot_low(sums[r][m], first(codes[r]), q)
                                    : dot_full(sums[r][m], codes[r], q);
       }
       if constexpr (kWidth == 4) {
         for (int m = 0; m < M; ++m) {
           const Quad q = quad(x[m] + column + 4 * static_cast<size_t>(j) + 4);
-          for (int r = 0; r < R; ++r) sums[r][m] = dot_low(sums[r][m], high(codes[r]), q);
+          for (int r = 0; r < R; ++r) sums[r][m] = dot_low(sums[r][m], second(codes[r]), q);
         }
       }
     }
@@ -79,13 +120,13 @@ struct Packed {
     const size_t groups = t.k / kGroup, spread = t.group / kGroup;
     const uint8_t* w[R];
     Codes x[M];
-    const int8_t *first[M], *second[M];
+    const int8_t *upper[M], *lower[M];
     F acc[R][M];
     for (int r = 0; r < R; ++r) w[r] = t.weights + (block + static_cast<size_t>(r)) * t.block_bytes;
     for (int m = 0; m < M; ++m) {
-      x[m] = codes_at(t.x + (token + static_cast<size_t>(m)) * t.x_stride, t.k, kLow ? 2 : 1);
-      first[m] = x[m].high;
-      second[m] = x[m].high + t.k;
+      x[m] = codes_at(x_row(t, token + static_cast<size_t>(m)), t.k, kLow ? 2 : 1);
+      upper[m] = x[m].high;
+      lower[m] = x[m].high + t.k;
     }
     for (int r = 0; r < R; ++r)
       for (int m = 0; m < M; ++m) acc[r][m] = zero();
@@ -101,21 +142,20 @@ struct Packed {
         // What the codes' bias adds is taken away first: the inputs' sum times 8 or 128.
         const auto start = [&](int m) {
           if constexpr (kMin) return izero();
-          return shift_left<kWidth - 1>(
-              iset(kHalf ? x[m].negated_half[index] : x[m].negated_sum[g]));
+          return biased<kWidth, kTable>(kHalf ? x[m].negated_half[index] : x[m].negated_sum[g]);
         };
         for (int m = 0; m < M; ++m) {
           const I from = kLow ? izero() : start(m);
           for (int r = 0; r < R; ++r) sums[r][m] = from;
         }
         constexpr int kQuads = kHalf ? 4 : 8;
-        dots<R, M>(w, first, column, kQuads, sums);
+        dots<R, M>(w, upper, column, kQuads, sums);
         if constexpr (kLow) {
           for (int m = 0; m < M; ++m) {
             const I from = start(m);
             for (int r = 0; r < R; ++r) sums[r][m] = plus(shift_left<8>(sums[r][m]), from);
           }
-          dots<R, M>(w, second, column, kQuads, sums);
+          dots<R, M>(w, lower, column, kQuads, sums);
         }
         for (int r = 0; r < R; ++r) {
           const F scale = Scale(w[r] + codes, t.k)(index, column);
@@ -135,13 +175,6 @@ struct Packed {
       for (int m = 0; m < M; ++m)
         finish(t, block + static_cast<size_t>(r), token + static_cast<size_t>(m), acc[r][m]);
   }
-
-  MEMBER static void finish(const LinearTask& t, size_t block, size_t token, F value) {
-    if (t.bias) value = add(value, load(t.bias + block * kRows));
-    if (t.residual)
-      value = add(load(t.residual + token * t.residual_stride + block * kRows), value);
-    store(t.y + token * t.y_stride + block * kRows, value);
-  }
 };
 
 struct Dense {
@@ -154,7 +187,7 @@ struct Dense {
     for (int r = 0; r < R; ++r)
       w[r] = reinterpret_cast<const uint16_t*>(t.weights +
                                                (block + static_cast<size_t>(r)) * t.block_bytes);
-    for (int m = 0; m < M; ++m) x[m] = t.x + (token + static_cast<size_t>(m)) * t.x_stride;
+    for (int m = 0; m < M; ++m) x[m] = x_row(t, token + static_cast<size_t>(m));
     for (int r = 0; r < R; ++r)
       for (int m = 0; m < M; ++m) acc[r][m] = zero();
     for (size_t j = 0; j < t.k / 2; ++j) {
@@ -172,8 +205,37 @@ struct Dense {
     }
     for (int r = 0; r < R; ++r)
       for (int m = 0; m < M; ++m)
-        Packed<8, false, false, false, false, false>::finish(
-            t, block + static_cast<size_t>(r), token + static_cast<size_t>(m), acc[r][m]);
+        finish(t, block + static_cast<size_t>(r), token + static_cast<size_t>(m), acc[r][m]);
+  }
+};
+
+// Inputs as they are: every weight is widened exactly, even and odd inputs are summed apart.
+struct Precise {
+  template <int R, int M>
+  MEMBER static void tile(const LinearTask& t, size_t block, size_t token, const uint8_t*, size_t) {
+    const uint16_t* w[R];
+    const float* x[M];
+    F even[R][M], odd[R][M];
+    for (int r = 0; r < R; ++r)
+      w[r] = reinterpret_cast<const uint16_t*>(t.weights +
+                                               (block + static_cast<size_t>(r)) * t.block_bytes);
+    for (int m = 0; m < M; ++m)
+      x[m] = reinterpret_cast<const float*>(x_row(t, token + static_cast<size_t>(m)));
+    for (int r = 0; r < R; ++r)
+      for (int m = 0; m < M; ++m) even[r][m] = odd[r][m] = zero();
+    for (size_t j = 0; j < t.k / 2; ++j)
+      for (int r = 0; r < R; ++r) {
+        const Pairs pairs = load_pairs(w[r] + j * 2 * kRows);
+        const F first = first_of(pairs), second = second_of(pairs);
+        for (int m = 0; m < M; ++m) {
+          even[r][m] = fma(first, set(x[m][2 * j]), even[r][m]);
+          odd[r][m] = fma(second, set(x[m][2 * j + 1]), odd[r][m]);
+        }
+      }
+    for (int r = 0; r < R; ++r)
+      for (int m = 0; m < M; ++m)
+        finish(t, block + static_cast<size_t>(r), token + static_cast<size_t>(m),
+               add(even[r][m], odd[r][m]));
   }
 };
 
@@ -182,8 +244,10 @@ struct Dense {
 template <class Kind, int R, int M>
 static void sweep(const LinearTask& t, size_t block, size_t* token, size_t* done, size_t tiles) {
   const size_t lines = R * t.block_bytes / 64, steps = tiles * (t.k / kGroup);
-  const size_t ahead = block + 2 * R <= t.block1 ? (lines + steps - 1) / steps : 0;
-  const uint8_t* next = t.weights + (block + R) * t.block_bytes;
+  const bool last = block + R >= t.block1;
+  const uint8_t* next = last ? t.after : t.weights + (block + R) * t.block_bytes;
+  const size_t ahead =
+      !next || (!last && block + 2 * R > t.block1) ? 0 : (lines + steps - 1) / steps;
   for (; *token + M <= t.tokens; *token += M, ++*done)
     Kind::template tile<R, M>(t, block, *token, next + *done * (t.k / kGroup) * ahead * 64, ahead);
   if constexpr (M > 1) sweep<Kind, R, M / 2>(t, block, token, done, tiles);

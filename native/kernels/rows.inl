@@ -40,53 +40,60 @@ INLINE void codes_of(F scaled, int8_t* high, int8_t* low) {
   }
 }
 
-// The sums of a row's codes, behind them, in units of the scale. 64 codes at once; behind the last
-// half comes something else, whose sums are left out.
+// The sums of a row's codes, behind them, in units of the scale: of groups `first` to `last` among
+// `groups`. 64 codes at once; a lone half is read with zeros.
 template <bool kLow>
-INLINE void sum_codes(const int8_t* high, const int8_t* low, size_t groups, float* scale) {
+INLINE void sum_codes(const int8_t* high, const int8_t* low, size_t first, size_t last,
+                      size_t groups, float* scale) {
   float* scaled_sum = scale + groups;
   int32_t* negated = reinterpret_cast<int32_t*>(scaled_sum + groups);
-  for (size_t g = 0; g < groups; g += 2) {
+  alignas(64) int8_t half[2 * kGroup] = {};
+  const auto sums_at = [&](const int8_t* codes, bool both, int32_t* sums) {
+    if (!both) codes = static_cast<const int8_t*>(__builtin_memcpy(half, codes, kGroup));
+    sums_of_16(codes, sums);
+  };
+  for (size_t g = first; g < last; g += 2) {
     int32_t sums[4];
-    sums_of_16(high + g * kGroup, sums);
+    sums_at(high + g * kGroup, g + 1 < last, sums);
     if constexpr (kLow) {
       int32_t rest[4];
-      sums_of_16(low + g * kGroup, rest);
+      sums_at(low + g * kGroup, g + 1 < last, rest);
       for (int i = 0; i < 4; ++i) sums[i] = 256 * sums[i] + rest[i];
     }
-    for (size_t i = 0; i < 2 && g + i < groups; ++i) {
-      const int32_t first = sums[2 * i], second = sums[2 * i + 1];
-      scaled_sum[g + i] = scale[g + i] * static_cast<float>(first + second);
-      negated[g + i] = -(first + second);
-      negated[groups + 2 * (g + i)] = -first;
-      negated[groups + 2 * (g + i) + 1] = -second;
+    for (size_t i = 0; i < 2 && g + i < last; ++i) {
+      const int32_t one = sums[2 * i], two = sums[2 * i + 1];
+      scaled_sum[g + i] = scale[g + i] * static_cast<float>(one + two);
+      negated[g + i] = -(one + two);
+      negated[groups + 2 * (g + i)] = -one;
+      negated[groups + 2 * (g + i) + 1] = -two;
     }
   }
 }
 
 template <bool kLow>
-INLINE void quantize_row(const float* x, size_t width, uint8_t* out) {
-  const size_t k = round_up(width, kGroup);
+INLINE void quantize_row(const float* x, size_t width, size_t column, size_t k, uint8_t* out) {
   int8_t* high = reinterpret_cast<int8_t*>(out);
   int8_t* low = high + k;
   float* scale = reinterpret_cast<float*>(out + (kLow ? 2 : 1) * k);
-  for (size_t at = 0; at < k; at += kGroup) {
+  const size_t end = column + round_up(width, kGroup);
+  for (size_t to = column; to < end; to += kGroup) {
+    const size_t at = to - column;
     const F a = load_up_to(x, at, width);
     const F b = at + 16 < width ? load_up_to(x, at + 16, width) : zero();
     const float top = largest(max(magnitude(a), magnitude(b)));
     const F inverse = set(top >= 0x1p-120f ? 127.f / top : 0.f);  // finite
-    codes_of<kLow>(mul(a, inverse), high + at, low + at);
-    codes_of<kLow>(mul(b, inverse), high + at + 16, low + at + 16);
-    scale[at / kGroup] = top * (kLow ? 1.f / (127.f * 256.f) : 1.f / 127.f);
+    codes_of<kLow>(mul(a, inverse), high + to, low + to);
+    codes_of<kLow>(mul(b, inverse), high + to + 16, low + to + 16);
+    scale[to / kGroup] = top * (kLow ? 1.f / (127.f * 256.f) : 1.f / 127.f);
   }
-  sum_codes<kLow>(high, low, k / kGroup, scale);
+  sum_codes<kLow>(high, low, column / kGroup, end / kGroup, k / kGroup, scale);
 }
 
-static void quantize_q8(const float* x, size_t width, uint8_t* out) {
-  quantize_row<false>(x, width, out);
+static void quantize_q8(const float* x, size_t width, size_t column, size_t k, uint8_t* out) {
+  quantize_row<false>(x, width, column, k, out);
 }
-static void quantize_q16(const float* x, size_t width, uint8_t* out) {
-  quantize_row<true>(x, width, out);
+static void quantize_q16(const float* x, size_t width, size_t column, size_t k, uint8_t* out) {
+  quantize_row<true>(x, width, column, k, out);
 }
 
 static void to_bf16(const float* x, size_t width, uint16_t* out) {
@@ -141,6 +148,34 @@ static void silu_mul(const float* gate, const float* up, size_t width, float* y)
     const F top = pick(at_least(g, zero()), g, mul(g, e));
     store(y + at, mul(div(top, add(set(1.f), e)), load(up + at)));
   }
+}
+
+// x * sigmoid(sharpness * x)
+INLINE F swish(F x, F sharpness) {
+  const F e = exp(sub(zero(), magnitude(mul(sharpness, x))));
+  const F top = pick(at_least(x, zero()), x, mul(x, e));
+  return div(top, add(set(1.f), e));
+}
+
+static void gated(const float* gate, const float* up, size_t width, float sharpness, float shift,
+                  float limit, float* y) {
+  const F top = set(limit), bottom = set(-limit);
+  for (size_t at = 0; at < width; at += 16) {
+    const F g = min(load(gate + at), top);
+    const F u = max(min(load(up + at), top), bottom);
+    store(y + at, mul(swish(g, set(sharpness)), add(u, set(shift))));
+  }
+}
+
+static void sigmoid(const float* x, size_t n, float* y) {
+  for (size_t at = 0; at < n; at += 16) {
+    const F v = load(x + at), e = exp(sub(zero(), magnitude(v)));
+    store(y + at, div(pick(at_least(v, zero()), set(1.f), e), add(set(1.f), e)));
+  }
+}
+
+static void scale_row(const float* x, float factor, size_t width, float* out) {
+  for (size_t at = 0; at < width; at += 16) store(out + at, mul(load(x + at), set(factor)));
 }
 
 static void add_rows(const float* x, const float* y, size_t width, float* out) {

@@ -122,6 +122,20 @@ INLINE Bytes low(Bytes v) {
   return {_mm256_and_si256(v.a, mask), _mm256_and_si256(v.b, mask)};
 }
 INLINE Bytes high(Bytes v) { return low({_mm256_srli_epi16(v.a, 4), _mm256_srli_epi16(v.b, 4)}); }
+INLINE __m256i fp4_half(__m256i v) {
+  const __m256i table = _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+  return _mm256_shuffle_epi8(table, v);
+}
+INLINE Bytes fp4(Bytes v) { return {fp4_half(v.a), fp4_half(v.b)}; }
+INLINE __m256 power_half(__m128i e) {
+  const __m256i bits = _mm256_slli_epi32(_mm256_cvtepu8_epi32(e), 23);
+  return _mm256_castsi256_ps(_mm256_max_epi32(bits, _mm256_set1_epi32(1 << 22)));
+}
+INLINE F load_power(const uint8_t* p) {
+  const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {power_half(v), power_half(_mm_srli_si128(v, 8))};
+}
 INLINE Quad quad(const int8_t* p) {
   int32_t v;
   __builtin_memcpy(&v, p, 4);
@@ -133,7 +147,7 @@ INLINE I dot_low(I acc, Bytes w, Quad x) {
 }
 INLINE I dot_full(I acc, Bytes w, Quad x) { return dot_low(acc, w, x); }
 #else
-// Codes are at most 15, so a pair's sum is at most 3,810 and int16 holds it.
+// Codes are at most 24, so a pair's sum is at most 6,096 and int16 holds it.
 INLINE __m256i dot_low_half(__m256i acc, __m256i w, __m256i x) {
   return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
 }
@@ -170,6 +184,15 @@ INLINE Pairs load_pairs(const uint16_t* p) {
   return load_bytes(reinterpret_cast<const uint8_t*>(p));
 }
 INLINE Pairs pair(uint32_t v) { return iset(static_cast<int32_t>(v)); }
+INLINE F first_of(Pairs v) {
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(v.a, 16)),
+          _mm256_castsi256_ps(_mm256_slli_epi32(v.b, 16))};
+}
+INLINE F second_of(Pairs v) {
+  const __m256i upper = _mm256_set1_epi32(static_cast<int32_t>(0xffff0000u));
+  return {_mm256_castsi256_ps(_mm256_and_si256(v.a, upper)),
+          _mm256_castsi256_ps(_mm256_and_si256(v.b, upper))};
+}
 INLINE __m256 dot_pairs_half(__m256 acc, __m256i x, __m256i y) {
   const __m256i upper = _mm256_set1_epi32(static_cast<int32_t>(0xffff0000u));
   acc = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x, 16)),

@@ -68,6 +68,15 @@ INLINE Bytes low(Bytes v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
 INLINE Bytes high(Bytes v) {
   return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15));
 }
+INLINE Bytes fp4(Bytes v) {
+  const __m512i table = _mm512_broadcast_i32x4(
+      _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+  return _mm512_shuffle_epi8(table, v);
+}
+INLINE F load_power(const uint8_t* p) {
+  const __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_slli_epi32(e, 23), iset(1 << 22)));
+}
 INLINE Quad quad(const int8_t* p) {
   int32_t v;
   __builtin_memcpy(&v, p, 4);
@@ -86,6 +95,11 @@ INLINE void sums_of_16(const int8_t* codes, int32_t* sums) {
 }
 
 INLINE Pairs load_pairs(const uint16_t* p) { return _mm512_load_si512(p); }
+INLINE F first_of(Pairs v) { return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)); }
+INLINE F second_of(Pairs v) {
+  return _mm512_castsi512_ps(
+      _mm512_and_si512(v, _mm512_set1_epi32(static_cast<int32_t>(0xffff0000u))));
+}
 INLINE Pairs pair(uint32_t v) { return _mm512_set1_epi32(static_cast<int32_t>(v)); }
 #ifdef __AVX512BF16__
 INLINE F dot_pairs(F acc, Pairs a, Pairs b) {
@@ -112,3 +126,28 @@ INLINE void store_bf16(uint16_t* p, F v) {
                       _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16)));
 }
 #endif
+
+// Eight by eight pairs of positions turned, then the two middle numbers of each swapped.
+INLINE void turn_block(const uint16_t* keys, size_t stride, uint16_t* values, size_t width) {
+  __m512i r[8], t[8];
+  for (size_t j = 0; j < 8; ++j) r[j] = _mm512_loadu_si512(keys + j * stride);
+  for (size_t j = 0; j < 8; j += 2) {
+    t[j] = _mm512_unpacklo_epi64(r[j], r[j + 1]);
+    t[j + 1] = _mm512_unpackhi_epi64(r[j], r[j + 1]);
+  }
+  const __m512i swap =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+  const auto put = [&](size_t p, __m512i v) {
+    _mm512_storeu_si512(values + p * width, _mm512_shuffle_epi8(v, swap));
+  };
+  for (size_t odd = 0; odd < 2; ++odd) {
+    const __m512i a = _mm512_shuffle_i64x2(t[odd], t[2 + odd], 0x88);
+    const __m512i b = _mm512_shuffle_i64x2(t[odd], t[2 + odd], 0xdd);
+    const __m512i c = _mm512_shuffle_i64x2(t[4 + odd], t[6 + odd], 0x88);
+    const __m512i d = _mm512_shuffle_i64x2(t[4 + odd], t[6 + odd], 0xdd);
+    put(odd, _mm512_shuffle_i64x2(a, c, 0x88));
+    put(2 + odd, _mm512_shuffle_i64x2(b, d, 0x88));
+    put(4 + odd, _mm512_shuffle_i64x2(a, c, 0xdd));
+    put(6 + odd, _mm512_shuffle_i64x2(b, d, 0xdd));
+  }
+}

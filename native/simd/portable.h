@@ -183,8 +183,20 @@ INLINE Bytes high(Bytes a) {
   for (int i = 0; i < 64; ++i) a.v[i] >>= 4;
   return a;
 }
+// Codes of 4 bits are fp4 numbers, sign first; twice the number, and 12, is a byte.
+INLINE Bytes fp4(Bytes a) {
+  constexpr uint8_t kTable[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+  for (int i = 0; i < 64; ++i) a.v[i] = kTable[a.v[i]];
+  return a;
+}
+// 2^(e - 127) of 16 bytes.
+INLINE F load_power(const uint8_t* p) {
+  F r;
+  LANES r.v[i] = p[i] ? from_bits(static_cast<uint32_t>(p[i]) << 23) : 0x1p-127f;
+  return r;
+}
 INLINE Quad quad(const int8_t* p) { return {{p[0], p[1], p[2], p[3]}}; }
-// acc[i] += codes[4i..4i+3] . x, exact. dot_low: codes are at most 15; dot_full: at most 255.
+// acc[i] += codes[4i..4i+3] . x, exact. dot_low: codes are at most 24; dot_full: at most 255.
 INLINE I dot_full(I acc, Bytes w, Quad x) {
   LANES acc.v[i] += w.v[4 * i] * x.v[0] + w.v[4 * i + 1] * x.v[1] + w.v[4 * i + 2] * x.v[2] +
                     w.v[4 * i + 3] * x.v[3];
@@ -208,6 +220,16 @@ INLINE Pairs load_pairs(const uint16_t* p) {
 INLINE Pairs pair(uint32_t x) {
   Pairs r;
   LANES r.v[i] = x;
+  return r;
+}
+INLINE F first_of(Pairs a) {
+  F r;
+  LANES r.v[i] = from_bits(a.v[i] << 16);
+  return r;
+}
+INLINE F second_of(Pairs a) {
+  F r;
+  LANES r.v[i] = from_bits(a.v[i] & 0xffff0000u);
   return r;
 }
 // acc[i] += a[2i] * b[2i] + a[2i+1] * b[2i+1]; how it rounds is the instruction set's own.

@@ -20,11 +20,11 @@ def model(threads: int = 2) -> Any:
     op = OneOp("portable", max_tokens=64, threads=threads, max_context=256)
     native, x, y = op.native, op.floats(WIDTH), op.shared(WIDTH)
     native.embed(op.weight(matrix(rng, FORMS["bf16"], VOCABULARY, WIDTH, 1.0)), x)
-    native.attend(x, x, x, 0, 1, 1, WIDTH, 0.25, 0, y)
+    native.attend(x, x, x, 0, 1, 1, WIDTH, 0.25, 0, None, y)
     wanted = op.slot(4 * WIDTH, wanted=True)
     native.rows(y, WIDTH, wanted)
     rounded = op.slot(2 * up(WIDTH, 32), wanted=True)
-    native.quantize(wanted, WIDTH, "bf16", rounded)
+    native.quantize(wanted, 1, WIDTH, "bf16", rounded)
     native.logits(rounded, op.weight(matrix(rng, FORMS["bf16"], VOCABULARY, WIDTH, 1.0)))
     native.finish(20 * 64 * 64)
     return native

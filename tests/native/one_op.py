@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing import _native, weight
-from farthing.weight import Form, Matrix
+from farthing.weight import Matrix
 
 Floats = NDArray[np.float32]
 
@@ -18,10 +18,6 @@ def aligned(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     start = -room.ctypes.data % 64
     room[start : start + data.size] = data
     return room[start : start + data.size]
-
-
-def form_name(form: Form) -> str:
-    return f"{form.bits}-{form.scale}" + ("-min" if form.offset == "min" else "")
 
 
 def up(value: int, multiple: int) -> int:
@@ -53,7 +49,7 @@ class OneOp:
 
     def weight(self, matrix: Matrix) -> int:
         data = aligned(weight.pack(matrix))
-        return self.native.weight(form_name(matrix.form), matrix.form.group, *matrix.shape, data)
+        return self.native.weight(matrix.form.name, matrix.form.group, 0, *matrix.shape, data)
 
     def input(self, values: Floats) -> int:
         """A slot that holds, for token t, row t of `values`: a sum of three bf16 tables."""
@@ -74,13 +70,13 @@ class OneOp:
         width = values.shape[1]
         k = up(width, 32)
         out = self.slot(2 * k if bf16 else k + k // 32 * 20)
-        self.native.quantize(self.input(values), width, "bf16" if bf16 else "int8", out)
+        self.native.quantize(self.input(values), 1, width, "bf16" if bf16 else "int8", out)
         return out
 
     def linear(self, x: Floats, matrix: Matrix, bias: Floats | None = None) -> int:
         out = self.shared(matrix.shape[0])
         source = self.quantized(x, bf16=matrix.form.bits == 16)
-        self.native.linear(source, [self.weight(matrix)], [out], [bias], [None])
+        self.native.linear(source, False, [self.weight(matrix)], [out], [bias], [None])
         return out
 
     def run(

@@ -45,7 +45,7 @@ class Attention:
         self.op = OneOp(isa, max_tokens=rows, threads=threads, max_context=1024)
         self.out = self.op.shared(self.heads * width)
         slots = [self.op.input(x) for x in (self.q, self.k, self.v)]
-        self.op.native.attend(*slots, 0, self.heads, kv_heads, width, self.scale, window, self.out)
+        self.op.native.attend(*slots, 0, self.heads, kv_heads, width, self.scale, window, None, self.out)
 
     def run(
         self,

@@ -153,6 +153,6 @@ def test_a_residual_is_added_last(isa: str) -> None:
     op = OneOp(isa)
     plain = op.linear(x, m, bias)
     source, out = op.quantized(x), op.floats(50)
-    op.native.linear(source, [op.weight(m)], [out], [bias], [op.input(old)])
+    op.native.linear(source, False, [op.weight(m)], [out], [bias], [op.input(old)])
     op.run(range(9))
     np.testing.assert_array_equal(op.read(out, 50), old + op.read(plain, 50))

@@ -19,7 +19,7 @@ def native(isa: str, x: NDArray[np.float32], head: Matrix) -> NDArray[np.float32
     op.native.rows(op.input(x), width, wanted)
     bf16, k = head.form.bits == 16, up(width, COLUMNS)
     rounded = op.native.slot(up(2 * k if bf16 else k // COLUMNS * 84, 64), True, False, True)
-    op.native.quantize(wanted, width, "bf16" if bf16 else "int16", rounded)
+    op.native.quantize(wanted, 1, width, "bf16" if bf16 else "int16", rounded)
     op.native.logits(rounded, op.weight(head))
     op.native.finish(0)
     out = np.empty((len(x), head.shape[0]), np.float32)

@@ -150,21 +150,23 @@ def test_weights_of_another_size_form_or_place_are_refused() -> None:
     program = OneOp("portable").native
     m = matrix(np.random.default_rng(0), FORMS["int4"], 20, 64)
     data = aligned(weight.pack(m))
-    program.weight("4-f16", 32, 20, 64, data)
+    program.weight("4-f16", 32, 0, 20, 64, data)
     for bad in (
-        ("5-f16", 32, 20, 64, data),
-        ("4-f16", 16, 20, 64, data),
-        ("4-f16", 48, 20, 64, data),
-        ("4-f16", 0, 20, 64, data),
-        ("8-two_level", 32, 20, 64, data),
-        ("4-f16", 32, 0, 64, data[:0]),
-        ("4-f16", 32, 20, 0, data[:0]),
-        ("4-f16", 32, 33, 64, data),
-        ("4-f16", 32, 20, 96, data),
-        ("4-f16", 32, 1 << 62, 64, data),
-        ("4-f16", 32, 20, 1 << 60, data),
-        ("4-f16", 32, 20, 64, data[1:]),
-        ("4-f16", 32, 20, 64, np.concatenate([data, data])[1 : 1 + data.size]),
+        ("4-f16", 32, 1, 20, 64, data),
+        ("4-f16", 32, 1 << 62, 20, 64, data),
+        ("5-f16", 32, 0, 20, 64, data),
+        ("4-f16", 16, 0, 20, 64, data),
+        ("4-f16", 48, 0, 20, 64, data),
+        ("4-f16", 0, 0, 20, 64, data),
+        ("8-two_level", 32, 0, 20, 64, data),
+        ("4-f16", 32, 0, 0, 64, data[:0]),
+        ("4-f16", 32, 0, 20, 0, data[:0]),
+        ("4-f16", 32, 0, 33, 64, data),
+        ("4-f16", 32, 0, 20, 96, data),
+        ("4-f16", 32, 0, 1 << 62, 64, data),
+        ("4-f16", 32, 0, 20, 1 << 60, data),
+        ("4-f16", 32, 0, 20, 64, data[1:]),
+        ("4-f16", 32, 0, 20, 64, np.concatenate([data, data])[1 : 1 + data.size]),
     ):
         with pytest.raises(ValueError, match=r"[a-z]"):
             program.weight(*bad)
@@ -184,27 +186,27 @@ def test_ops_that_do_not_fit_are_refused() -> None:
         lambda: program.norm(narrow, ones, 2, 1e-5, wide),
         lambda: program.norm(wide, ones, 2, 1e-5, narrow),
         lambda: program.norm(wide, ones, 1 << 60, 1e-5, wide),
-        lambda: program.quantize(narrow, 32, "int8", wide),
-        lambda: program.quantize(wide, 128, "int8", narrow),
-        lambda: program.quantize(9, 16, "int8", wide),
-        lambda: program.linear(narrow, [w], [wide], [None], [None]),
-        lambda: program.linear(wide, [w], [narrow], [None], [None]),
-        lambda: program.linear(wide, [w], [wide], [ones], [None]),
-        lambda: program.linear(wide, [w], [wide], [None], [narrow]),
-        lambda: program.linear(wide, [w], [wide, wide], [None], [None]),
-        lambda: program.linear(wide, [w + 1], [wide], [None], [None]),
+        lambda: program.quantize(narrow, 1, 32, "int8", wide),
+        lambda: program.quantize(wide, 1, 128, "int8", narrow),
+        lambda: program.quantize(9, 1, 16, "int8", wide),
+        lambda: program.linear(narrow, False, [w], [wide], [None], [None]),
+        lambda: program.linear(wide, False, [w], [narrow], [None], [None]),
+        lambda: program.linear(wide, False, [w], [wide], [ones], [None]),
+        lambda: program.linear(wide, False, [w], [wide], [None], [narrow]),
+        lambda: program.linear(wide, False, [w], [wide, wide], [None], [None]),
+        lambda: program.linear(wide, False, [w + 1], [wide], [None], [None]),
         lambda: program.rope(wide, narrow, 1, 64, 65, False, wide),
         lambda: program.rope(wide, narrow, 1, 64, 63, False, wide),
         lambda: program.rope(wide, narrow, 1, 64, 64, False, wide),
         lambda: program.rope(narrow, narrow, 2, 16, 16, False, wide),
         lambda: program.rope(wide, narrow, 1 << 40, 1 << 30, 16, False, wide),
-        lambda: program.attend(wide, wide, wide, 0, 3, 2, 16, 1.0, 0, wide),
-        lambda: program.attend(wide, wide, wide, 0, 0, 1, 16, 1.0, 0, wide),
-        lambda: program.attend(wide, wide, wide, 0, 1, 0, 16, 1.0, 0, wide),
-        lambda: program.attend(wide, wide, wide, 0, 1, 1, 12, 1.0, 0, wide),
-        lambda: program.attend(wide, wide, wide, 0, 1, 1, 520, 1.0, 0, wide),
-        lambda: program.attend(wide, wide, wide, 0, 1, 1, 16, 1.0, 1 << 40, wide),
-        lambda: program.attend(wide, narrow, wide, 0, 2, 2, 16, 1.0, 0, wide),
+        lambda: program.attend(wide, wide, wide, 0, 3, 2, 16, 1.0, 0, None, wide),
+        lambda: program.attend(wide, wide, wide, 0, 0, 1, 16, 1.0, 0, None, wide),
+        lambda: program.attend(wide, wide, wide, 0, 1, 0, 16, 1.0, 0, None, wide),
+        lambda: program.attend(wide, wide, wide, 0, 1, 1, 12, 1.0, 0, None, wide),
+        lambda: program.attend(wide, wide, wide, 0, 1, 1, 520, 1.0, 0, None, wide),
+        lambda: program.attend(wide, wide, wide, 0, 1, 1, 16, 1.0, 1 << 40, None, wide),
+        lambda: program.attend(wide, narrow, wide, 0, 2, 2, 16, 1.0, 0, None, wide),
         lambda: program.silu_mul(wide, narrow, 64, wide),
         lambda: program.add(narrow, wide, 64, wide),
         lambda: program.rows(wide, 64, narrow),
@@ -235,7 +237,7 @@ def test_a_finished_program_takes_no_more() -> None:
 def test_a_cache_without_room_for_a_page_is_refused() -> None:
     op = OneOp("portable")
     slot = op.floats(16)
-    op.native.attend(slot, slot, slot, 0, 1, 1, 16, 1.0, 0, slot)
+    op.native.attend(slot, slot, slot, 0, 1, 1, 16, 1.0, 0, None, slot)
     with pytest.raises(ValueError, match="no room"):
         op.native.finish(100)
 

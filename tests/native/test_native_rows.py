@@ -77,7 +77,7 @@ def test_codes_of_16_bits_are_the_references(isa: str, make: Any) -> None:
         x, op = make(width), OneOp(isa)
         k = up(width, 32)
         out = op.slot(up(k // 32 * 84, 64))
-        op.native.quantize(op.input(x), width, "int16", out)
+        op.native.quantize(op.input(x), 1, width, "int16", out)
         op.run(range(5))
         raw = op.raw(out)
         expected, scales = quantize16(x)

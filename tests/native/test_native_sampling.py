@@ -29,7 +29,7 @@ class Sampler:
         wanted = native.slot(4 * up(size, 16), True, False, True)
         native.rows(source, size, wanted)
         rounded = native.slot(2 * up(size, 32), True, False, True)
-        native.quantize(wanted, size, "bf16", rounded)
+        native.quantize(wanted, 1, size, "bf16", rounded)
         native.logits(rounded, self.op.weight(weight.dense(np.eye(size, dtype=np.float32))))
         native.finish(0)
 
@@ -196,7 +196,7 @@ def test_lost_logits_harm_nobody(isa: str) -> None:
     wanted = native.slot(256, True, False, True)
     native.rows(source, 40, wanted)
     rounded = native.slot(128, True, False, True)
-    native.quantize(wanted, 40, "bf16", rounded)
+    native.quantize(wanted, 1, 40, "bf16", rounded)
     native.logits(rounded, op.weight(weight.dense(np.eye(40, dtype=np.float32))))
     native.finish(0)
     for changes in ({}, {"top_p": 0.5}, {"top_k": 5}, {"min_p": 0.2}, {"temperature": 0.0}):

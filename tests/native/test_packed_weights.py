@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from one_op import aligned, form_name
+from one_op import aligned
 from toy_native import FORMS, matrix
 
 from farthing import _native, weight
@@ -33,9 +33,9 @@ def test_both_sides_agree_on_the_size(name: str, shape: tuple[int, int]) -> None
     program = _native.Program("portable", 1, 8, 64)
     data = weight.pack(m)
     assert data.size == m.form.bytes(*shape)
-    program.weight(form_name(m.form), m.form.group, *shape, aligned(data))
+    program.weight(m.form.name, m.form.group, 0, *shape, aligned(data))
     for wrong in (data[:-64], np.concatenate([data, data[:64]])):
         with pytest.raises(ValueError, match="wrong size"):
-            program.weight(form_name(m.form), m.form.group, *shape, aligned(wrong))
+            program.weight(m.form.name, m.form.group, 0, *shape, aligned(wrong))
         with pytest.raises(FormatError, match="bytes for a"):
             weight.unpack(wrong, m.form, *shape)

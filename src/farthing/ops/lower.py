@@ -11,14 +11,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from farthing.ops.mixture import Bank, Router
 from farthing.ops.record import Note, Recording, Symbol
 from farthing.ops.rotation import Rotation
 
 INPUT_GROUP = 32
 Rounding = Literal["int8", "int16", "bf16"]
 """What a linear's input is rounded to."""
-MEETS = ("linear", "attend", "logits")
+CROSSING = ("attend", "experts", "logits")
+"""Ops of which a token's part reads others' values."""
+MEETS = ("linear", *CROSSING)
 """Ops that all threads do together: nobody passes them before all have come."""
+LATENT_HEADS = 16
+"""Heads that a thread attends with at once, at most: they share a latent's values, turned once."""
 
 
 @dataclass(eq=False, slots=True)
@@ -48,7 +53,7 @@ class Lowering:
     program: Any
     instructions: list[Instruction] = field(default_factory=list)
     values: dict[Symbol, Value] = field(default_factory=dict)
-    quantized: dict[tuple[Symbol, Rounding], Value] = field(default_factory=dict)
+    quantized: dict[tuple[Symbol, Rounding, int], Value] = field(default_factory=dict)
     angles: dict[int, Value] = field(default_factory=dict)
     weights: dict[int, int] = field(default_factory=dict)
 
@@ -65,10 +70,9 @@ class Lowering:
     def weight(self, tensor: Any) -> int:
         """The native weight of a packed tensor; the same tensor is one weight."""
         if id(tensor) not in self.weights:
-            form, (rows, columns) = tensor.form, tensor.shape
-            name = f"{form.bits}-{form.scale}" + ("-min" if form.offset == "min" else "")
+            form, (*count, rows, columns) = tensor.form, tensor.shape
             self.weights[id(tensor)] = self.program.weight(
-                name, form.group, rows, columns, tensor.data
+                form.name, form.group, sum(count), rows, columns, tensor.data
             )
         return self.weights[id(tensor)]
 
@@ -83,9 +87,8 @@ def lower(recording: Recording, program: Any) -> None:
         if at in done:
             continue
         if note.name == "linear":
-            bits = note.weights[0].form.bits
             together = [
-                i for i in range(at, len(recording.notes)) if _joins(recording.notes[i], note, bits)
+                i for i in range(at, len(recording.notes)) if _joins(recording.notes[i], note)
             ]
             done.update(together)
             _linear(lowering, [recording.notes[i] for i in together], residuals)
@@ -113,12 +116,17 @@ def _residuals(notes: list[Note]) -> dict[Symbol, tuple[Note, int]]:
     return found
 
 
-def _joins(other: Note, first: Note, bits: int) -> bool:
+def _joins(other: Note, first: Note) -> bool:
     return (
         other.name == "linear"
         and other.inputs == first.inputs
-        and (other.weights[0].form.bits == 16) == (bits == 16)
+        and other.settings == first.settings
+        and _rounding(other.weights[0]) == _rounding(first.weights[0])
     )
+
+
+def _rounding(tensor: Any) -> Rounding:
+    return "bf16" if tensor.form.bits == 16 else "int8"
 
 
 def _place(lowering: Lowering) -> None:
@@ -144,7 +152,7 @@ def _place(lowering: Lowering) -> None:
 def _lifetimes(instructions: list[Instruction]) -> None:
     stage = 0
     for at, instruction in enumerate(instructions):
-        crossing = instruction.name in ("attend", "logits")
+        crossing = instruction.name in CROSSING
         stage += crossing or instruction.name == "rows"
         for value in instruction.reads:
             value.crossing |= value.stage != stage
@@ -154,17 +162,20 @@ def _lifetimes(instructions: list[Instruction]) -> None:
         stage += crossing
 
 
-def _quantized(lowering: Lowering, symbol: Symbol, kind: Rounding) -> Value:
-    key = (symbol, kind)
+def _quantized(lowering: Lowering, symbol: Symbol, kind: Rounding, heads: int = 1) -> Value:
+    key = (symbol, kind, heads)
     if key not in lowering.quantized:
-        source, width = lowering.values[symbol], symbol.width
+        source, width = lowering.values[symbol], symbol.width // heads
         k = _up(width, INPUT_GROUP)
         size = k if kind == "int8" else 2 * k
         if kind != "bf16":
-            size += k // INPUT_GROUP * 20
-        out = Value(_up(size, 64), symbol.wanted)
+            size = _up(size + k // INPUT_GROUP * 20, 64)
+        out = Value(_up(heads * size, 64), symbol.wanted)
         lowering.add(
-            "quantize", [source], [out], lambda p: p.quantize(source.slot, width, kind, out.slot)
+            "quantize",
+            [source],
+            [out],
+            lambda p: p.quantize(source.slot, heads, width, kind, out.slot),
         )
         lowering.quantized[key] = out
     return lowering.quantized[key]
@@ -173,8 +184,10 @@ def _quantized(lowering: Lowering, symbol: Symbol, kind: Rounding) -> Value:
 def _linear(
     lowering: Lowering, notes: list[Note], residuals: dict[Symbol, tuple[Note, int]]
 ) -> None:
-    kind: Rounding = "bf16" if notes[0].weights[0].form.bits == 16 else "int8"
-    source = _quantized(lowering, notes[0].inputs[0], kind)
+    (symbol,), precise = notes[0].inputs, notes[0].settings["precise"]
+    source = lowering.values[symbol]
+    if not precise:
+        source = _quantized(lowering, symbol, _rounding(notes[0].weights[0]))
     weights = [lowering.weight(note.weights[0]) for note in notes]
     biases = [None if note.weights[1] is None else _vector(note.weights[1]) for note in notes]
     added = [residuals[note.out][0] if note.out in residuals else None for note in notes]
@@ -187,6 +200,7 @@ def _linear(
         outs,
         lambda p: p.linear(
             source.slot,
+            precise,
             weights,
             [out.slot for out in outs],
             biases,
@@ -195,8 +209,16 @@ def _linear(
     )
 
 
+def _head_linear(lowering: Lowering, note: Note) -> None:
+    tensor = note.weights[0]
+    source = _quantized(lowering, note.inputs[0], _rounding(tensor), tensor.shape[0])
+    weight, out = lowering.weight(tensor), lowering.value(note.out, small=False)
+    lowering.add("linear", [source], [out], lambda p: p.head_linear(source.slot, weight, out.slot))
+
+
 def _logits(lowering: Lowering, note: Note) -> None:
-    kind: Rounding = "bf16" if note.weights[0].form.bits == 16 else "int16"
+    rounding = _rounding(note.weights[0])
+    kind: Rounding = "bf16" if rounding == "bf16" else "int16"
     source = _quantized(lowering, note.inputs[0], kind)
     weight = lowering.weight(note.weights[0])
     lowering.add("logits", [source], [], lambda p: p.logits(source.slot, weight))
@@ -246,6 +268,7 @@ def _attention(lowering: Lowering, note: Note) -> None:
     q, k, v = (lowering.values[symbol] for symbol in note.inputs)
     out, s = lowering.value(note.out, small=False), note.settings
     width = note.out.width // s["heads"]
+    sinks = None if note.weights[0] is None else _vector(note.weights[0])
     lowering.add(
         "attend",
         [q, k, v],
@@ -260,9 +283,113 @@ def _attention(lowering: Lowering, note: Note) -> None:
             width,
             s["scale"],
             s["window"],
+            sinks,
             out.slot,
         ),
     )
+
+
+def _latent_attention(lowering: Lowering, note: Note) -> None:
+    q, latent = (lowering.values[symbol] for symbol in note.inputs)
+    out, s, width = lowering.value(note.out, small=False), note.settings, note.inputs[1].width
+    # Kept as soon as it is there, so that no thread has to wait for it before it attends.
+    made = next(i for i, one in enumerate(lowering.instructions) if latent in one.writes)
+    keep = Instruction("keep", [latent], [], lambda p: p.keep(latent.slot, s["layer"], width))
+    lowering.instructions.insert(made + 1, keep)
+    groups = (
+        next(
+            n
+            for n in range(2, s["heads"] + 1)
+            if s["heads"] % n == 0 and s["heads"] // n <= LATENT_HEADS
+        )
+        if s["heads"] > 1
+        else 1
+    )
+    lowering.add(
+        "attend",
+        [q],
+        [out],
+        lambda p: p.attend_latent(
+            q.slot, s["layer"], s["heads"], groups, width, s["value"], s["scale"], out.slot
+        ),
+    )
+
+
+def _route(lowering: Lowering, note: Note) -> None:
+    logits, out = lowering.values[note.inputs[0]], lowering.value(note.out)
+    router: Router = note.settings["router"]
+    correction = None if note.weights[0] is None else _vector(note.weights[0])
+    lowering.add(
+        "route",
+        [logits],
+        [out],
+        lambda p: p.route(
+            logits.slot,
+            router.experts,
+            router.top_k,
+            router.score,
+            router.normalise,
+            router.scale,
+            router.groups,
+            router.top_groups,
+            router.group_by == "two",
+            correction,
+            out.slot,
+        ),
+    )
+
+
+def _experts(lowering: Lowering, note: Note) -> None:
+    x, routed, *gates = note.inputs
+    chosen, gate = lowering.values[routed], [lowering.values[g] for g in gates]
+    banks = [bank for bank in note.weights if bank is not None]
+    sources = [_quantized(lowering, x, _rounding(bank.gate)) for bank in banks]
+    made = [_bank(lowering, bank) for bank in banks]
+    out, a = lowering.value(note.out, small=False), note.settings["activation"]
+
+    def emit(program: Any) -> None:
+        handed = [(s.slot, *bank) for s, bank in zip(sources, made, strict=True)]
+        program.experts(
+            chosen.slot,
+            routed.width // 2,
+            x.width,
+            handed[0],
+            handed[1] if len(handed) > 1 else None,
+            gate[0].slot if gate else None,
+            a.sharpness,
+            a.shift,
+            a.limit,
+            out.slot,
+        )
+
+    lowering.add("experts", [*sources, chosen, *gate], [out], emit)
+
+
+def _bank(lowering: Lowering, bank: Bank) -> tuple[Any, ...]:
+    """Three weights, then their biases as tables of one row an expert."""
+    biases = (bank.gate_bias, bank.up_bias, bank.down_bias)
+    tables = [None if b is None else np.atleast_2d(_vector(b)) for b in biases]
+    return (*(lowering.weight(t) for t in (bank.gate, bank.up, bank.down)), *tables)
+
+
+def _scale(lowering: Lowering, note: Note) -> None:
+    x, out = lowering.values[note.inputs[0]], lowering.value(note.out)
+    factor, width = note.settings["factor"], note.out.width
+    lowering.add("scale", [x], [out], lambda p: p.scale(x.slot, factor, width, out.slot))
+
+
+def _part(lowering: Lowering, note: Note) -> None:
+    x, out, s = lowering.values[note.inputs[0]], lowering.value(note.out), note.settings
+    heads, begin, end = s["heads"], s["begin"], s["end"]
+    width = note.inputs[0].width // heads
+    lowering.add("slice", [x], [out], lambda p: p.slice(x.slot, heads, width, begin, end, out.slot))
+
+
+def _join(lowering: Lowering, note: Note) -> None:
+    x, y = (lowering.values[symbol] for symbol in note.inputs)
+    out, heads = lowering.value(note.out), note.settings["heads"]
+    widths = [symbol.width // heads for symbol in note.inputs]
+    lowering.add("join", [x, y], [out], lambda p: p.join(x.slot, y.slot, heads, *widths, out.slot))
 
 
 def _silu_mul(lowering: Lowering, note: Note) -> None:
@@ -291,6 +418,13 @@ RULES: dict[str, Callable[[Lowering, Note], None]] = {
     "rms_norm": _rms_norm,
     "rope": _rope,
     "attention": _attention,
+    "head_linear": _head_linear,
+    "latent_attention": _latent_attention,
+    "route": _route,
+    "experts": _experts,
+    "scale": _scale,
+    "part": _part,
+    "join": _join,
     "silu_mul": _silu_mul,
     "add": _add,
     "rows": _rows,
