@@ -1,91 +1,18 @@
 """Stacks and tables in a packed checkpoint: whole, on their grid, read one matrix at a time."""
 
-import json
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from stacks import INT4, STACK, TABLE, TWO, assert_same, made, write
 
 from farthing.errors import FormatError
 from farthing.formats import packed
-from farthing.formats.types import ALL, Layout
-from farthing.weight import BF16, E2M1, Form, Matrix
-
-SOURCE = packed.Source("stacks", "0" * 64, "gguf")
-INT4 = Form(bits=4, group=32, scale="f16", offset="none")
-TWO = Form(bits=4, group=32, scale="two_level", offset="min")
-FIELDS = ("codes", "scale", "minimum", "super_scale", "super_minimum")
-
-
-def matrix(form: Form, rows: int, columns: int, seed: int) -> Matrix:
-    random = np.random.default_rng(seed)
-    if form == BF16:
-        values = random.integers(0, 0x7F80, (rows, columns)).astype(np.uint16)
-        return Matrix(form=form, codes=values)
-    groups, supers = -(-columns // form.group), -(-columns // 256)
-    fields: dict[str, Any] = {"codes": random.integers(0, 16, (rows, columns)).astype(np.uint8)}
-    if form == E2M1:
-        scale = random.integers(0, 253, (rows, groups)).astype(np.uint8)
-        return Matrix(form=form, scale=scale, **fields)
-    if form.scale == "f16":
-        return Matrix(form=form, scale=random.random((rows, groups)).astype(np.float16), **fields)
-    for name in ("scale", "minimum"):
-        fields[name] = random.integers(0, 64, (rows, groups)).astype(np.uint8)
-        fields[f"super_{name}"] = random.random((rows, supers)).astype(np.float16)
-    return Matrix(form=form, **fields)
-
-
-class Made:
-    """`formats.types.Tensors` whose matrices are made when asked for, of fp32 arrays held."""
-
-    def __init__(self, layouts: dict[str, Layout], held: dict[str, NDArray[np.float32]]) -> None:
-        self.layouts = layouts | {name: Layout(a.shape, None) for name, a in held.items()}
-        self.held = held
-
-    def names(self) -> list[str]:
-        return list(self.layouts)
-
-    def layout(self, name: str) -> Layout:
-        return self.layouts[name]
-
-    def tensor(self, name: str, rows: slice = ALL, index: int | None = None) -> Any:
-        layout = self.layouts[name]
-        if layout.form is None:
-            return self.held[name]
-        assert (index is None) == (len(layout.shape) == 2)
-        whole = matrix(layout.form, *layout.shape[-2:], seed=index or 0)
-        fields = {field: getattr(whole, field) for field in FIELDS}
-        return Matrix(form=layout.form, **{f: a[rows] for f, a in fields.items() if a is not None})
-
-
-STACK, TABLE = (
-    "model.layers.0.mlp.experts.up_proj.weight",
-    "model.layers.0.mlp.experts.up_proj.bias",
-)
-
-
-def made(form: Form = INT4, experts: int = 5, rows: int = 33, columns: int = 72) -> Made:
-    table = np.random.default_rng(0).standard_normal((experts, rows), np.float32)
-    plain = Layout((rows, columns), form)
-    layouts = {"first": plain, STACK: Layout((experts, rows, columns), form), "last": plain}
-    return Made(layouts, {TABLE: table, "norm": table[0]})
-
-
-def write(folder: Path, tensors: Made) -> Path:
-    folder.mkdir(exist_ok=True)
-    packed.write(folder, {}, tensors, source=SOURCE, files={})
-    return folder
-
-
-def assert_same(found: Matrix, expected: Matrix) -> None:
-    assert found.form == expected.form
-    for field in FIELDS:
-        np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
+from farthing.formats.types import ALL
+from farthing.weight import BF16, E2M1
 
 
 @pytest.mark.parametrize("form", [INT4, TWO, BF16, E2M1], ids=str)
@@ -143,10 +70,10 @@ def test_packing_a_stack_holds_one_of_its_matrices_at_a_time(tmp_path):
 
 def test_a_matrix_that_is_not_finite_is_named_with_its_place(tmp_path):
     source = made()
-    given = source.tensor
+    plain = source.tensor
 
     def tensor(name: str, rows: slice = ALL, index: int | None = None) -> Any:
-        found = given(name, rows, index)
+        found = plain(name, rows, index)
         if index == 3:
             found.scale[-1, -1] = np.inf
         return found
@@ -161,10 +88,10 @@ def test_a_matrix_that_is_not_finite_is_named_with_its_place(tmp_path):
 )
 def test_fp4_past_what_fp32_holds_is_refused_by_name(code, scale, good, tmp_path):
     source = made(E2M1)
-    given = source.tensor
+    plain = source.tensor
 
     def tensor(name: str, rows: slice = ALL, index: int | None = None) -> Any:
-        found = given(name, rows, index)
+        found = plain(name, rows, index)
         if index == 4:
             found.codes[-1, :], found.scale[-1, :] = code, scale
         return found
@@ -175,87 +102,6 @@ def test_fp4_past_what_fp32_holds_is_refused_by_name(code, scale, good, tmp_path
         return
     with pytest.raises(FormatError, match=r"up_proj\.weight' \[4\] holds NaN or infinity"):
         write(tmp_path / "m", source)
-
-
-def edit(folder: Path, name: str, **fields: Any) -> None:
-    """Change one entry of the header, the data where it was."""
-    path = folder / "weights.farthing"
-    raw = path.read_bytes()
-    length = int.from_bytes(raw[8:16], "little")
-    header = json.loads(raw[16 : 16 + length])
-    header["tensors"][name].update(fields)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    head = raw[:8] + len(text).to_bytes(8, "little") + text
-    data = raw[-(-(16 + length) // 4096) * 4096 :]
-    path.write_bytes(head + bytes(-len(head) % 4096) + data)
-
-
-LIES: dict[str, tuple[str, dict[str, Any], str]] = {
-    "too many matrices": (STACK, {"shape": [6, 33, 72]}, "takes"),
-    "far too many": (STACK, {"shape": [1 << 60, 33, 72]}, "takes"),
-    "past the end": (STACK, {"shape": [1 << 20, 33, 72], "bytes": (1 << 20) * 4096}, "within"),
-    "too few": (STACK, {"shape": [4, 33, 72]}, "takes"),
-    "none": (STACK, {"shape": [0, 33, 72], "bytes": 0}, "shape"),
-    "negative": (STACK, {"shape": [-5, -33, 72]}, "shape"),
-    "wider": (STACK, {"shape": [5, 33, 1 << 40]}, "takes"),
-    "four parts": (STACK, {"shape": [5, 3, 11, 72]}, "shape"),
-    "a stack without a form": (STACK, {"form": None}, "shape"),
-    "a table of three parts": (TABLE, {"shape": [5, 3, 11]}, "shape"),
-    "a wider table": (TABLE, {"shape": [5, 34]}, "takes"),
-    "no shape": (TABLE, {"shape": []}, "shape"),
-    "overlapping": ("last", {"offset": 4096}, "expected from"),
-    "off the grid": (STACK, {"offset": 4096 + 64}, "multiple of 4096"),
-}
-
-
-@pytest.mark.parametrize("name", LIES)
-def test_a_lying_stack_is_refused_with_its_field(name, tmp_path):
-    tensor, fields, said = LIES[name]
-    folder = write(tmp_path / "m", made())
-    edit(folder, tensor, **fields)
-    with pytest.raises(FormatError, match=said) as caught:
-        packed.open(folder)
-    assert "weights.farthing" in str(caught.value)
-
-
-def form(**changed: Any) -> dict[str, Any]:
-    fp4 = {"bits": 4, "group": 32, "scale": "e8m0", "offset": "none", "lookup": "e2m1"}
-    return fp4 | changed
-
-
-NONSENSE = {
-    "eight bits of FP4": form(bits=8),
-    "FP4 by 16": form(group=16),
-    "FP4 with fp16 scales": form(scale="f16"),
-    "FP4 of two levels": form(scale="two_level"),
-    "FP4 with minima": form(offset="min"),
-    "e8m0 without FP4": form(lookup="none"),
-    "bf16 with a lookup": form(bits=16, group=0, scale="none"),
-    "bf16 with a group": form(bits=16, scale="none", lookup="none"),
-    "bf16 with e8m0": form(bits=16, group=0, lookup="none"),
-    "bf16 with a minimum": form(bits=16, group=0, scale="none", offset="min", lookup="none"),
-}
-
-
-@pytest.mark.parametrize("name", NONSENSE)
-def test_a_form_that_makes_no_sense_is_refused(name, tmp_path):
-    folder = write(tmp_path / "m", made(E2M1))
-    edit(folder, STACK, form=NONSENSE[name])
-    with pytest.raises(FormatError, match="no form we know"):
-        packed.open(folder)
-
-
-def test_an_unknown_lookup_is_refused(tmp_path):
-    folder = write(tmp_path / "m", made(E2M1))
-    edit(folder, STACK, form=form(lookup="nf4"))
-    with pytest.raises(FormatError, match="lookup"):
-        packed.open(folder)
-
-
-def test_a_form_without_a_lookup_is_read_as_before(tmp_path):
-    folder = write(tmp_path / "m", made(INT4))
-    edit(folder, STACK, form={"bits": 4, "group": 32, "scale": "f16", "offset": "none"})
-    assert packed.open(folder).tensors[STACK].form == INT4
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
