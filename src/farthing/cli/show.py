@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from farthing import store
+from farthing.cli.awake import awake
 from farthing.cli.ls import gigabytes, millions, summary
 
 
@@ -16,6 +17,9 @@ def show(
     name: str, /, *, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False
 ) -> None:
     """Describe a model: architecture, parameters, bytes by form, context, and where it came from.
+
+    And what one token needs of it: the parameters that are awake for it, the bytes of weights that
+    a decode step of one answer reads, and the bytes that a token of context keeps in the cache.
 
     Parameters
     ----------
@@ -29,8 +33,12 @@ def show(
         print(json.dumps(facts(model)))
         return
     assert model.source is not None
+    needs = awake(model.folder)
+    share = needs.active / needs.parameters
     print(f"{model.name}: {model.architecture}, {millions(model.parameters)} parameters")
-    print(f"context   {model.context:,} tokens")
+    print(f"awake     {millions(needs.active)} a token ({share:.1%})")
+    print(f"reads     {gigabytes(needs.token_bytes)} of weights a token, one answer at a time")
+    print(f"context   {model.context:,} tokens, {needs.context_bytes:,} bytes of cache each")
     print(f"on disk   {gigabytes(model.disk_bytes)} in {model.folder}")
     print(f"source    {model.source.file} ({model.source.kind})")
     print(f"sha256    {model.source.sha256}")
@@ -51,8 +59,13 @@ def table(model: store.Model) -> Table:
 
 def facts(model: store.Model) -> dict[str, Any]:
     assert model.source is not None
+    needs = awake(model.folder)
     return {
         **summary(model),
+        "active_parameters": needs.active,
+        "awake_share": round(needs.active / needs.parameters, 6),
+        "token_bytes": needs.token_bytes,
+        "context_bytes": needs.context_bytes,
         "folder": str(model.folder),
         "source": {
             "file": model.source.file,
