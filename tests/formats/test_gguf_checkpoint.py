@@ -138,6 +138,11 @@ def test_linear_scaling(tmp_path):
     assert formats.open(path).config["rope_scaling"] == {"rope_type": "linear", "factor": 4.0}
 
 
+def test_a_factor_without_a_kind_is_linear_as_in_llama_cpp(tmp_path):
+    path = write(tmp_path, rope__scaling__factor=("f32", 4.0))
+    assert formats.open(path).config["rope_scaling"] == {"rope_type": "linear", "factor": 4.0}
+
+
 def test_yarn_scaling(tmp_path):
     path = write(
         tmp_path,
@@ -196,7 +201,10 @@ def test_a_window_makes_it_mistral(tmp_path):
 
 
 REFUSED = {
-    "mixture of experts": ({"expert_count": ("u32", 8)}, "expert_count"),
+    "experts in a dense family": (
+        {"architecture": "qwen2", "expert_count": ("u32", 8)},
+        "expert_count",
+    ),
     "unknown scaling": ({"rope__scaling__type": ("string", "longrope")}, "known are none"),
     "partial rotation": ({"rope__dimension_count": ("u32", 8)}, "rope.dimension_count"),
     "a missing key": ({"embedding_length": None}, "embedding_length"),

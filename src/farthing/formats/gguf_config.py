@@ -1,104 +1,131 @@
-"""GGUF metadata and tensor names -> Hugging Face's config.json keys and tensor names.
+"""GGUF metadata -> Hugging Face's config.json keys.
 
 Knows the architectures that models/ runs; refuses the others by name.
 """
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from farthing.errors import FormatError
 from farthing.formats.gguf_keys import CLASSES, Keys
+from farthing.formats.gguf_mixture import MIXTURES
 from farthing.formats.gguf_rope import scaling_from_gguf
 
-PERMUTED = {"llama"}
-"""Architectures whose files hold the rows of q and k for interleaved rotation."""
-
-_TOP = {
-    "token_embd": "model.embed_tokens",
-    "output_norm": "model.norm",
-    "output": "lm_head",
-}
-_LAYER = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "attn_q_norm": "self_attn.q_norm",
-    "attn_k_norm": "self_attn.k_norm",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
 _REFUSED = (
-    "expert_count",
     "logit_scale",
     "embedding_scale",
     "residual_scale",
     "attention.scale",
     "attention.clamp_kqv",
+    "attention.temperature_scale",
+    "attention.key_length_swa",
+    "attention.shared_kv_layers",
     "attn_logit_softcapping",
     "final_logit_softcapping",
+    "router_logit_softcapping",
+    "rope.dimension_sections",
+    "expert_group_scale",
+    "moe_latent_size",
+    "swiglu_clamp_exp",
+    "swiglu_clamp_shexp",
 )
 """Keys that change what is computed, in ways models/ does not know. Zero means unused."""
+_UNDERSTOOD = {
+    "granitemoe": ("logit_scale", "embedding_scale", "residual_scale", "attention.scale"),
+}
 
 
-def name_from_gguf(name: str) -> str | None:
-    """Hugging Face's name of a tensor, or None if no name is known."""
-    layer = re.fullmatch(r"blk\.(0|[1-9]\d{0,4})\.(\w+)\.(weight|bias)", name)
-    if layer and layer[2] in _LAYER:
-        return f"model.layers.{layer[1]}.{_LAYER[layer[2]]}.{layer[3]}"
-    top = re.fullmatch(r"(\w+)\.(weight|bias)", name)
-    return f"{_TOP[top[1]]}.{top[2]}" if top and top[1] in _TOP else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is not in the keys, but shows in the tensors.
 
-
-def config_from_gguf(
-    where: str, metadata: Mapping[str, Any], *, vocabulary: int, tied: bool, bias: bool
-) -> dict[str, Any]:
-    """config.json's keys. `vocabulary` is the embedding's rows; the rest is what the tensors show.
-
-    Raises FormatError naming the key that is missing or not understood.
+    The embedding's rows; whether there is no output of its own, a bias on the queries, a norm on
+    them.
     """
+
+    vocabulary: int
+    tied: bool
+    bias: bool
+    normed: bool
+
+
+def config_from_gguf(where: str, metadata: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
+    """config.json's keys. Raises FormatError naming the key that is missing or not understood."""
     keys = Keys(where, metadata)
-    _refuse(keys)
+    mixture = keys.architecture in MIXTURES and (
+        keys.architecture != "llama" or keys.whole("expert_count", 0) > 0
+    )
+    _refuse(keys, mixture=mixture)
+    config = _common(keys, shown)
+    if mixture:
+        config |= MIXTURES[keys.architecture](keys, config)
+    if keys.architecture != "deepseek2":
+        config |= _heads(keys, config)
+    if keys.architecture == "glm4moe":
+        config["use_qk_norm"] = shown.normed
+    scaling = scaling_from_gguf(keys, config["max_position_embeddings"])
+    if scaling:
+        config["rope_scaling"] = scaling
+    if not mixture:
+        config |= _window(keys)
+    return config | special_tokens(metadata)
+
+
+def _common(keys: Keys, shown: Shown) -> dict[str, Any]:
     heads = keys.whole("attention.head_count", most=1 << 16)
     width = keys.whole("embedding_length")
     if not heads or not width:
-        raise FormatError(f"{where}: {heads} heads and a width of {width}; both must be positive")
-    head = keys.whole("attention.key_length", width // heads)
-    for key in ("attention.value_length", "rope.dimension_count"):
-        if keys.whole(key, head) != head:
-            raise FormatError(
-                f"{where}: {keys.architecture}.{key} is {keys.whole(key)}, and heads are {head}"
-                f" wide; other widths than the head's are not supported"
-            )
-    config: dict[str, Any] = {
+        raise FormatError(
+            f"{keys.where}: {heads} heads and a width of {width}; both must be positive"
+        )
+    blocks = keys.whole("block_count", most=1 << 16)
+    predicting = keys.whole("nextn_predict_layers", 0)
+    if predicting >= max(blocks, 1):
+        raise keys.refusal("nextn_predict_layers", f"{predicting}, of {blocks} layers in all")
+    config = {
         "architectures": [CLASSES[keys.architecture]],
         "model_type": keys.architecture,
-        "vocab_size": vocabulary,
+        "vocab_size": shown.vocabulary,
         "hidden_size": width,
         "intermediate_size": keys.whole("feed_forward_length"),
-        "num_hidden_layers": keys.whole("block_count", most=1 << 16),
+        "num_hidden_layers": blocks - predicting,
         "num_attention_heads": heads,
         "num_key_value_heads": keys.whole("attention.head_count_kv", heads, most=1 << 16),
-        "head_dim": head,
         "hidden_act": "silu",
         "rms_norm_eps": keys.positive("attention.layer_norm_rms_epsilon"),
         "rope_theta": keys.positive("rope.freq_base", 10000.0),
         "max_position_embeddings": keys.whole("context_length"),
-        "tie_word_embeddings": tied,
-        "attention_bias": bias,
+        "tie_word_embeddings": shown.tied,
+        "attention_bias": shown.bias,
     }
-    scaling = scaling_from_gguf(keys, config["max_position_embeddings"])
-    if scaling:
-        config["rope_scaling"] = scaling
-    return config | _window(keys) | special_tokens(metadata)
+    return config | ({"num_nextn_predict_layers": predicting} if predicting else {})
+
+
+def _heads(keys: Keys, config: Mapping[str, Any]) -> dict[str, Any]:
+    """How wide a head is, and for GLM how much of it is turned."""
+    head = keys.whole(
+        "attention.key_length", config["hidden_size"] // config["num_attention_heads"], least=1
+    )
+    checked = {"attention.value_length": head, "rope.dimension_count": head}
+    found: dict[str, Any] = {"head_dim": head}
+    if keys.architecture == "glm4moe":
+        turned = keys.whole("rope.dimension_count", head, least=1)
+        checked["rope.dimension_count"] = turned
+        if turned > head:
+            raise keys.refusal("rope.dimension_count", f"{turned}, and heads are {head} wide")
+        found["partial_rotary_factor"] = turned / head
+    for key, expected in checked.items():
+        if keys.whole(key, expected) != expected:
+            raise FormatError(
+                f"{keys.where}: {keys.architecture}.{key} is {keys.whole(key)}, and heads are"
+                f" {head} wide; other widths than the head's are not supported"
+            )
+    return found
 
 
 def _window(keys: Keys) -> dict[str, Any]:
-    """A sliding window makes a llama file Mistral's; with the others no file has one."""
+    """A sliding window makes a llama file Mistral's; with the other dense ones no file has one."""
     window = keys.whole("attention.sliding_window", 0)
     if not window:
         return {}
@@ -111,14 +138,15 @@ def _window(keys: Keys) -> dict[str, Any]:
     }
 
 
-def _refuse(keys: Keys) -> None:
-    for key in _REFUSED:
-        if key in keys and keys.real(key):
+def _refuse(keys: Keys, *, mixture: bool) -> None:
+    refused = _REFUSED if mixture else (*_REFUSED, "expert_count")
+    for key in refused:
+        if key in keys and key not in _UNDERSTOOD.get(keys.architecture, ()) and keys.real(key):
             raise FormatError(
                 f"{keys.where}: {keys.architecture}.{key} is {keys.real(key):g}; such"
                 f" models are not supported"
             )
-    if "attention.causal" in keys and not keys.metadata[f"{keys.architecture}.attention.causal"]:
+    if "attention.causal" in keys and not keys.flag("attention.causal", True):
         raise FormatError(f"{keys.where}: attention is not causal; this is no text generator")
     if keys.metadata.get("split.count", 0) not in (0, 1):
         raise FormatError(

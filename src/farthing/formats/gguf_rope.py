@@ -12,10 +12,8 @@ from farthing.formats.gguf_keys import Keys
 
 def scaling_from_gguf(keys: Keys, context: int) -> dict[str, Any] | None:
     """`rope_scaling` from the keys (llama3's comes as a tensor: `llama3_from_factors`)."""
-    kind = keys.text("rope.scaling.type", "none")
+    kind = keys.text("rope.scaling.type", "linear")  # llama.cpp's default, by a factor of one
     factor = keys.real("rope.scaling.factor", keys.real("rope.scale_linear", 1.0))
-    if kind == "none" and "rope.scale_linear" in keys:
-        kind = "linear"
     if kind == "none" or (kind == "linear" and factor in (0.0, 1.0)):
         return None
     if kind == "linear" and factor > 0:
@@ -42,9 +40,22 @@ def _yarn(keys: Keys, factor: float, context: int) -> dict[str, Any]:
     for key, neutral in (("attn_factor", 1.0), ("yarn_attn_factor", 1.0), ("yarn_ext_factor", 1.0)):
         if keys.real(f"rope.scaling.{key}", neutral) != neutral:
             raise FormatError(f"{keys.where}: rope.scaling.{key} is not {neutral:g}: not supported")
-    if keys.real("rope.scaling.yarn_log_multiplier", 0.0):
-        raise FormatError(f"{keys.where}: rope.scaling.yarn_log_multiplier is not supported")
-    return found
+    return found | _magnitude(keys)
+
+
+def _magnitude(keys: Keys) -> dict[str, Any]:
+    """What a family's YaRN has beyond the paper's, and GGUF only half says."""
+    if keys.architecture == "gpt-oss":
+        return {"truncate": False}  # so trained; llama.cpp rounds the ramp's ends all the same
+    multiplier = keys.real("rope.scaling.yarn_log_multiplier", 0.0)
+    if multiplier and keys.architecture != "deepseek2":
+        raise keys.refusal("rope.scaling.yarn_log_multiplier", "not supported")
+    if not multiplier:
+        return {}
+    # A tenth of mscale_all_dim. mscale is the same in all of DeepSeek's models, so that cosine and
+    # sine keep their size, and the softmax is scaled instead.
+    mscale = round(10 * multiplier, 6)
+    return {"mscale": mscale, "mscale_all_dim": mscale}
 
 
 def llama3_from_factors(
