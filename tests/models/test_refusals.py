@@ -25,7 +25,8 @@ QWEN = LLAMA | {"model_type": "qwen2"}
     ("config", "message"),
     [
         ({}, "model_type is None"),
-        ({"model_type": "gpt2"}, "'gpt2'.*llama, mistral, qwen2, qwen3"),
+        ({"model_type": "gpt2"}, "'gpt2'.*does not run;.* llama, mistral, .*qwen3_moe"),
+        ({"model_type": "x", "auto_map": {"AutoConfig": "x.py"}}, "auto_map.*none is ever run"),
         ({"model_type": ["llama"]}, "model_type"),
         (LLAMA | {"hidden_act": "gelu"}, "hidden_act is 'gelu'; known: silu"),
         (LLAMA | {"num_attention_heads": 0}, "num_attention_heads is 0"),

@@ -5,16 +5,24 @@ from typing import Any
 
 from farthing.errors import FormatError
 from farthing.models.llama import Llama, Mistral
+from farthing.models.mixtral import Mixtral
+from farthing.models.olmoe import Olmoe
 from farthing.models.qwen2 import Qwen2
+from farthing.models.qwen2_moe import Qwen2Moe
 from farthing.models.qwen3 import Qwen3
+from farthing.models.qwen3_moe import Qwen3Moe
 from farthing.models.tensors import Tensors
 from farthing.models.types import Model, Weights
 
 TABLE: dict[str, Callable[[Mapping[str, Any], Tensors], Model]] = {
     "llama": Llama,
     "mistral": Mistral,
+    "mixtral": Mixtral,
+    "olmoe": Olmoe,
     "qwen2": Qwen2,
+    "qwen2_moe": Qwen2Moe,
     "qwen3": Qwen3,
+    "qwen3_moe": Qwen3Moe,
 }
 
 

@@ -3,7 +3,6 @@
 What the pages cannot do is refused here by name, never ignored.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -41,7 +40,7 @@ class Dense:
             shape=shape,
             width=whole(hf, "hidden_size"),
             inner=whole(hf, "intermediate_size"),
-            norm_eps=_epsilon(hf),
+            norm_eps=number(hf, "rms_norm_eps", 1e-6),
             tied=flag(hf, "tie_word_embeddings"),
             rotation=rotation_from_hf(hf, shape.head_dim),
         )
@@ -73,26 +72,35 @@ def windows_of_layers(hf: Mapping[str, Any]) -> tuple[int, ...]:
 
     Layers from max_window_layers on slide, unless layer_types says which do.
     """
-    layers = whole(hf, "num_hidden_layers")
-    window = None
-    if flag(hf, "use_sliding_window") and hf.get("sliding_window", 4096) is not None:
-        window = whole(hf, "sliding_window", 4096)
+    layers, window = whole(hf, "num_hidden_layers"), window_in_use(hf)
     kinds = hf.get("layer_types")
     if kinds is None:
         first = whole(hf, "max_window_layers", 28, least=0)
-        return tuple(window if window and i >= first else 0 for i in range(layers))
+        return tuple(window if i >= first else 0 for i in range(layers))
     if not isinstance(kinds, list) or len(kinds) != layers:
         raise FormatError(f"config.json: layer_types is not a list of {layers} kinds, one a layer")
     if unknown := [kind for kind in kinds if kind not in LAYER_TYPES]:
         raise FormatError(
             f"config.json: layer type {unknown[0]!r} is not known; known: {', '.join(LAYER_TYPES)}"
         )
-    if window is None and "sliding_attention" in kinds:
+    if not window and "sliding_attention" in kinds:
         raise FormatError(
             "config.json: layer_types has sliding_attention, but no sliding_window is in use;"
             " set use_sliding_window and sliding_window, or correct layer_types"
         )
-    return tuple(window or 0 if kind == "sliding_attention" else 0 for kind in kinds)
+    return tuple(window if kind == "sliding_attention" else 0 for kind in kinds)
+
+
+def window_in_use(hf: Mapping[str, Any]) -> int:
+    """Qwen's sliding_window where use_sliding_window asks for it; 0 where nothing slides."""
+    if not flag(hf, "use_sliding_window") or hf.get("sliding_window", 4096) is None:
+        return 0
+    return whole(hf, "sliding_window", 4096)
+
+
+def filled(hf: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
+    """The config with a family's own defaults where it has nothing, or null."""
+    return defaults | {name: value for name, value in hf.items() if value is not None}
 
 
 def whole(hf: Mapping[str, Any], name: str, default: int | None = None, *, least: int = 1) -> int:
@@ -106,15 +114,19 @@ def whole(hf: Mapping[str, Any], name: str, default: int | None = None, *, least
     return value
 
 
-def flag(hf: Mapping[str, Any], name: str) -> bool:
+def flag(hf: Mapping[str, Any], name: str, default: bool = False) -> bool:
     value = hf.get(name)
     if value not in (None, True, False):
         raise FormatError(f"config.json: {name} is {value!r}; expected true or false")
-    return bool(value)
+    return default if value is None else bool(value)
 
 
-def _epsilon(hf: Mapping[str, Any]) -> float:
-    value = hf.get("rms_norm_eps", 1e-6)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise FormatError(f"config.json: rms_norm_eps is {value!r}; expected a positive number")
+def number(hf: Mapping[str, Any], name: str, default: float | None = None) -> float:
+    """A positive number. Null counts as absent; FormatError otherwise."""
+    value = hf.get(name)
+    value = default if value is None else value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST:
+        raise FormatError(
+            f"config.json: {name} is {value!r}; expected a positive number, at most {LARGEST}"
+        )
     return float(value)

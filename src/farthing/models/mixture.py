@@ -6,13 +6,17 @@ them there may be a shared one that every token meets (DeepSeekMoE, 2401.06066).
 Shapes: T tokens, D model width, E experts, I inner width of an expert.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from farthing import ops
 from farthing.errors import FormatError
+from farthing.models.config import whole
 from farthing.models.tensors import Tensors
 from farthing.ops.mixture import SILU, Activation, Bank, Router
+
+COUNTS = ("num_experts", "num_local_experts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,22 @@ def bank(tensors: Tensors, width: int, inner: int, *experts: int, biased: bool =
         up_bias=up_bias,
         down_bias=down_bias,
     )
+
+
+def softmax_router(hf: Mapping[str, Any], *, normalise: bool) -> Router:
+    """Of Mixtral, OLMoE and Qwen: weights by softmax over all experts.
+
+    Experts are counted by num_experts or num_local_experts: writers of one family use either.
+    """
+    names = [name for name in COUNTS if hf.get(name) is not None] or COUNTS[:1]
+    count = whole(hf, names[0])
+    if whole(hf, names[-1]) != count:
+        raise FormatError(
+            f"config.json: num_experts is {count} and num_local_experts {hf[names[-1]]};"
+            " they count the same"
+        )
+    router = Router(experts=count, top_k=whole(hf, "num_experts_per_tok"), normalise=normalise)
+    return checked(router, names[0])
 
 
 def checked(router: Router, experts: str = "num_experts") -> Router:

@@ -1,6 +1,6 @@
 """Qwen3 dense (2505.09388): Llama with each head of queries and keys normalised before RoPE."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from farthing import ops
@@ -20,8 +20,16 @@ class Qwen3(Llama):
 
 
 class NormedBlock(Block):
-    def __init__(self, c: Dense, tensors: Tensors, layer: int, biased: str) -> None:
-        super().__init__(c, tensors, layer, biased)
+    def __init__(
+        self,
+        c: Dense,
+        tensors: Tensors,
+        layer: int,
+        biased: str,
+        *,
+        mlp: Callable[[Any], Any] | None = None,
+    ) -> None:
+        super().__init__(c, tensors, layer, biased, mlp=mlp)
         self.q_norm = tensors.take("self_attn.q_norm.weight", c.shape.head_dim)
         self.k_norm = tensors.take("self_attn.k_norm.weight", c.shape.head_dim)
 
