@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from farthing.errors import FormatError
+from farthing.models.gpt_oss import GptOss
+from farthing.models.granitemoe import GraniteMoe
 from farthing.models.llama import Llama, Mistral
 from farthing.models.mixtral import Mixtral
 from farthing.models.olmoe import Olmoe
@@ -15,6 +17,8 @@ from farthing.models.tensors import Tensors
 from farthing.models.types import Model, Weights
 
 TABLE: dict[str, Callable[[Mapping[str, Any], Tensors], Model]] = {
+    "gpt_oss": GptOss,
+    "granitemoe": GraniteMoe,
     "llama": Llama,
     "mistral": Mistral,
     "mixtral": Mixtral,
