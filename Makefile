@@ -15,7 +15,7 @@ NATIVE := CMakeLists.txt $(shell find native -type f)
 SOURCES := pyproject.toml $(NATIVE) \
 	$(shell find src -type f -not -name '*.so' -not -path '*/__pycache__/*')
 
-.PHONY: help install serve test test-slow check format dev bench bench-peers clean
+.PHONY: help install serve test test-slow check format dev bench bench-peers bench-peers-moe clean
 
 help:
 	@echo 'make serve      install, fetch $(MODEL), serve it on http://$(HOST):$(PORT)'
@@ -24,6 +24,7 @@ help:
 	@echo 'make check      ruff, mypy, clang-format and the layers'
 	@echo 'make bench      this machine'"'"'s limits, and how near farthing comes'
 	@echo 'make bench-peers  the same beside llama.cpp and OpenVINO (PEERS=--quick: 6 minutes)'
+	@echo 'make bench-peers-moe  random weights of a mixture of experts beside llama.cpp (PEERS=--quick)'
 	@echo 'make dev        build the extension in place, for PYTHONPATH=src'
 	@echo 'make install    only install, into $(VENV); then ./farthing --help'
 
@@ -56,6 +57,11 @@ bench: install
 # llama.cpp is built for this machine the first time, in .peers/: some ten minutes.
 bench-peers: install
 	$(RUN) peers/compare.py $(PEERS)
+
+# Writes some 25 GB of random weights the first time, beside the models.
+bench-peers-moe: install
+	@$(RUN) -c 'import gguf' 2>/dev/null || $(PIP) install '.[gguf]'
+	$(RUN) peers/compare_moe.py $(PEERS)
 
 # The environment, with what pyproject says a build needs (cmake and ninja only if the system
 # lacks them). Builds then go without isolation, so that build/ is reused and a second is short.

@@ -20,14 +20,19 @@ FLAGS = "-DGGML_NATIVE=ON -DCMAKE_BUILD_TYPE=Release -DLLAMA_CURL=OFF -DLLAVA_BU
 
 
 def main() -> int:
+    llama()
+    if not has("openvino_genai"):
+        pip("install", *OPENVINO)
+    return 0
+
+
+def llama() -> None:
+    """llama.cpp alone."""
     if not PYTHON.exists():
         ROOT.mkdir(exist_ok=True)
         venv.create(ROOT / "venv", with_pip=True)
     if not has("llama_cpp"):
         pip("install", str(built(LLAMA)))
-    if not has("openvino_genai"):
-        pip("install", *OPENVINO)
-    return 0
 
 
 def has(module: str) -> bool:

@@ -1,7 +1,11 @@
 """llama.cpp's side: its low-level API with whole batches, flash attention on, KV in f16.
 
 As `llama-bench` and `llama-batched-bench` do it: given tokens are fed and nothing is sampled, so
-that sampling is not counted against it. Usage: llama_side.py MODEL.gguf THREADS search|first
+that sampling is not counted against it.
+Usage: llama_side.py MODEL.gguf THREADS search|first [as-it-lies] [direct]
+
+as-it-lies does not repack weights when loading; direct reads the file past the page cache, and
+keeps it in memory of its own: another side's mapped weights need that cache.
 """
 
 import sys
@@ -64,13 +68,19 @@ class Context:
 
 
 class Llama:
-    def __init__(self, path: str, threads: int) -> None:
+    def __init__(
+        self, path: str, threads: int, *, repack: bool = True, direct: bool = False
+    ) -> None:
         cpp.llama_backend_init()
         self.log = cpp.llama_log_callback(lambda level, text, data: None)
         cpp.llama_log_set(self.log, None)
         start = time.perf_counter()
         params = cpp.llama_model_default_params()
         params.n_gpu_layers = 0
+        params.use_extra_bufts = repack
+        if direct:
+            params.load_mode = cpp.LLAMA_LOAD_MODE_DIRECT_IO
+        self.form = "weights repacked where it can" if repack else "weights as they lie"
         self.model = cpp.llama_model_load_from_file(path.encode(), params)
         assert self.model, f"llama.cpp could not load {path}"
         self.seconds_to_load = time.perf_counter() - start
@@ -92,13 +102,13 @@ class Llama:
             "version": f"llama-cpp-python {cpp.__version__}, llama.cpp"
             f" {cpp.llama_version().decode()}",
             "instructions": cpp.llama_print_system_info().decode().strip(),
-            "settings": "flash attention on, KV f16, weights repacked where it can",
+            "settings": f"flash attention on, KV f16, {self.form}",
             "load_seconds": self.seconds_to_load,
         }
 
     def prefill(self, tokens: int, seed: int) -> dict[str, Any]:
         prompt = random_tokens(tokens, self.vocabulary, seed)
-        ubatches = (512,) if tokens <= 512 else (512, 2048)
+        ubatches = (512, 256) if tokens <= 512 else (512, 2048)
         variants = [{"ubatch": u, "threads": self.threads} for u in ubatches]
         return self.best.run(("prefill", tokens), variants, lambda **v: self._prefill(prompt, **v))
 
@@ -112,10 +122,12 @@ class Llama:
 
     def decode(self, batch: int, depth: int, tokens: int, seed: int) -> dict[str, Any]:
         given = random_tokens(tokens * batch, self.vocabulary, seed)
+        # Without a prompt to read, room for a batch will do: a context takes less memory then.
+        common = {} if depth else {"ubatch": max(32, batch)}
         if batch == 1:
-            variants = [{"threads": n} for n in dict.fromkeys((self.threads, 1))]
+            variants = [{"threads": n} | common for n in dict.fromkeys((self.threads, 1))]
         else:
-            variants = [{"threads": self.threads, "unified": u} for u in (0, 1)]
+            variants = [{"threads": self.threads, "unified": u} | common for u in (0, 1)]
         return self.best.run(
             ("decode", batch, depth),
             variants,
@@ -162,7 +174,13 @@ class Llama:
 
 
 def main() -> None:
-    llama = Llama(sys.argv[1], int(sys.argv[2]))
+    words = sys.argv[4:]
+    llama = Llama(
+        sys.argv[1],
+        int(sys.argv[2]),
+        repack="as-it-lies" not in words,
+        direct="direct" in words,
+    )
     names = ("about", "prefill", "decode", "greedy")
     serve({name: getattr(llama, name) for name in names})
 

@@ -25,6 +25,8 @@ class Recipe:
     ours: bool = False
     serves: bool = False
     """Takes part in the load of many requests."""
+    options: tuple[str, ...] = ()
+    """Further words for the script."""
 
 
 class Side:
@@ -32,7 +34,14 @@ class Side:
         self.recipe, self.name = recipe, recipe.name
         self.log = logs / f"{recipe.name.replace(' ', '-')}.log"
         how = "search" if search else "first"
-        words = [recipe.python, HERE / recipe.script, recipe.model, str(threads), how]
+        words = [
+            recipe.python,
+            HERE / recipe.script,
+            recipe.model,
+            str(threads),
+            how,
+            *recipe.options,
+        ]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True

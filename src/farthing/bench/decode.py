@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
-from farthing.bench.rig import Rig, Rigs, random_tokens
+from farthing.bench.rig import Ids, Rig, Rigs, random_tokens
 from farthing.bench.roofline import Roof
 from farthing.engine.runner import NativeRunner
 
@@ -29,8 +29,15 @@ ROWS = (
 )
 
 
-def measure(rigs: Rigs, row: Row) -> Callable[[], float]:
-    """Tokens a second, all sequences together. The depth is filled once, before the first run."""
+Given = Callable[[int, int], Ids]
+"""The tokens of a batch at a step."""
+
+
+def measure(rigs: Rigs, row: Row, given: Given | None = None) -> Callable[[], float]:
+    """Tokens a second, all sequences together. The depth is filled once, before the first run.
+
+    What is chosen at a step is fed to the next, unless tokens are given.
+    """
     runner, rig = rigs.runner, rigs.make(sequences=row.batch, length=row.depth + row.steps)
     filled = False
 
@@ -42,6 +49,7 @@ def measure(rigs: Rigs, row: Row) -> Callable[[], float]:
         tokens = random_tokens(row.batch, runner.vocabulary, 1)
         start = perf_counter()
         for step in range(row.steps):
+            tokens = given(row.batch, step) if given else tokens
             tokens = rig.decode(tokens, row.depth + step).ids
         return row.batch * row.steps / (perf_counter() - start)
 

@@ -1,6 +1,8 @@
 """`farthing bench`: how fast farthing is here, against what the machine can do at most."""
 
 import json
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +11,17 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from farthing.cli import models
+from farthing.cli.progress import bars
+from farthing.errors import InputError
 from farthing.store.pulling import DEFAULT
 
 HELP = """Measure prefill, decode, load time and memory, each against this machine's roofline.
 
 `farthing bench serve URL` loads an OpenAI-compatible server instead.
+
+`farthing bench --config NAME --random` measures a model of that shape with random weights, so that
+nothing need be downloaded to know how fast it would be: qwen3-30b-a3b, olmoe-1b-7b,
+deepseek-v2-lite, gpt-oss-20b, or any folder with a config.json.
 
 A share of the roofline is of the least time that the machine's own limits allow: for each part of a
 step its bytes at the read bandwidth, or its operations at their peak. Rows are measured in turn,
@@ -31,6 +39,11 @@ def measure(
     rounds: int = 5,
     quick: Annotated[bool, Parameter(negative=())] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    config: str | None = None,
+    random: Annotated[bool, Parameter(negative=())] = False,
+    layers: int | None = None,
+    skew: float = 0.0,
+    gguf: Path | None = None,
 ) -> None:
     """As HELP says.
 
@@ -46,7 +59,21 @@ def measure(
         A minute instead of several: fewer rows, three rounds.
     as_json
         Print the JSON alone.
+    config
+        With --random: a shape that ships with farthing, or a folder that holds a config.json.
+    random
+        Measure that shape with random INT4 weights. They are written once, gigabytes of them.
+    layers
+        Of that shape, the first layers alone.
+    skew
+        Prefer some experts of those weights to others, by a Zipf law with this exponent.
+    gguf
+        Write those weights into this GGUF file, for other programs, and measure nothing.
     """
+    if config is not None or random:
+        return _random(config, random, layers, skew, gguf, threads, rounds, quick, as_json)
+    if layers is not None or gguf is not None or skew:
+        raise InputError("--layers, --skew and --gguf are about random weights: add --config NAME")
     from dataclasses import replace
 
     from farthing.bench import suite, tell
@@ -59,6 +86,43 @@ def measure(
     if not as_json:
         Console().print(tell.table(result))
     print(json.dumps(tell.record(result)))
+
+
+def _random(
+    config: str | None,
+    random: bool,
+    layers: int | None,
+    skew: float,
+    gguf: Path | None,
+    threads: int,
+    rounds: int,
+    quick: bool,
+    as_json: bool,
+) -> None:
+    from farthing.bench import random_gguf, random_packed, random_suite, random_tell, skeleton
+
+    if config is None or not random:
+        raise InputError(
+            "--config and --random go together: a shape, measured with random weights"
+            f" (--config {skeleton.names()[-1]} --random); a model's own weights are measured"
+            " by its name"
+        )
+    shape = skeleton.read(config, layers)
+    with bars() as progress:
+        tell = partial(progress, "writing")
+        if gguf is not None:
+            random_gguf.write(gguf, shape, skew=skew, progress=tell)
+            print(f"{gguf}: {gguf.stat().st_size / 1e9:.1f} GB")
+            return
+        say = partial(print, "farthing:", file=sys.stderr)
+        folder = random_packed.made(shape, skew=skew, before=say, progress=tell)
+    with Console(stderr=True).status("") as status:
+        result = random_suite.run(
+            folder, rounds=rounds, threads=threads, quick=quick, seen=lambda row: status.update(row)
+        )
+    if not as_json:
+        Console().print(random_tell.table(result))
+    print(json.dumps(random_tell.record(result)))
 
 
 @bench.command

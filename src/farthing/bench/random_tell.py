@@ -1,0 +1,81 @@
+"""The results of `farthing bench --random`: a table for people, one JSON object for programs."""
+
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+
+from farthing.bench.random_suite import Result, Taken
+from farthing.bench.tell import limits_record, series
+
+
+def table(result: Result) -> Group:
+    title = f"{result.model}, {result.isa}, {result.threads} threads; tokens/s"
+    made = Table(title=title, pad_edge=False)
+    made.add_column("")
+    headings = ("median", "best", "worst", "limit here", "of the limit", "GB a step", "GB/s")
+    for heading in headings:
+        made.add_column(heading, justify="right")
+    for row in result.rows:
+        made.add_row(row.name, *_cells(row))
+    return Group(made, *lines(result))
+
+
+def _cells(row: Taken) -> list[str]:
+    rates = (row.rate.median, row.rate.best, row.rate.worst, row.limit)
+    return [
+        *(f"{value:,.1f}" for value in rates),
+        f"{row.share:.0%}",
+        f"{row.step_bytes / 1e9:.2f}",
+        f"{row.bytes_per_second / 1e9:.1f}",
+    ]
+
+
+def lines(result: Result) -> list[str]:
+    loaded = result.loaded
+    reads = [f"{size / 1e6:,.0f} MB at {rate / 1e9:.0f} GB/s" for size, rate in _reads(result)]
+    rest = loaded.own_bytes - loaded.page_bytes
+    return [
+        f"this machine reads {', '.join(reads)}; GB a step counts the experts that are touched if"
+        " tokens go to them evenly",
+        *(_parts(row) for row in result.rows),
+        f"loaded in {loaded.load_seconds:.2f} s; beside {result.weight_bytes / 1e9:.2f} GB of"
+        f" mapped weights and the KV cache the process keeps {rest / 1e6:,.0f} MB",
+    ]
+
+
+def _reads(result: Result) -> list[tuple[int, float]]:
+    return sorted({**result.limits.read, **result.read_file}.items())
+
+
+def _parts(row: Taken) -> str:
+    parts = ", ".join(f"{name} {share:.0%}" for name, share in row.parts.items())
+    return f"{row.name}: of the bytes, {parts}"
+
+
+def record(result: Result) -> dict[str, Any]:
+    loaded = result.loaded
+    return {
+        "model": result.model,
+        "isa": result.isa,
+        "threads": result.threads,
+        "weight_bytes": result.weight_bytes,
+        "rates": {
+            row.name: {
+                **series(row.rate),
+                "limit": round(row.limit, 2),
+                "share": row.share,
+                "step_bytes": round(row.step_bytes),
+                "bytes_per_second": round(row.bytes_per_second),
+                "shares_of_bytes": row.parts,
+            }
+            for row in result.rows
+        },
+        "load_seconds": loaded.load_seconds,
+        "first_prompt_seconds": loaded.first_seconds,
+        "own_bytes": loaded.own_bytes,
+        "kv_bytes": loaded.page_bytes,
+        "peak_bytes": loaded.peak_bytes,
+        "limits": limits_record(result.limits)
+        | {"read_file_bytes_per_second": {str(k): v for k, v in result.read_file.items()}},
+    }
