@@ -34,6 +34,10 @@ def checkpoint(family: str, **config: Any) -> tuple[dict[str, Any], Any]:
     torch.manual_seed(5)
     made = transformers.AutoConfig.for_model(family, **(small | config))
     theirs = transformers.AutoModelForCausalLM.from_config(made, attn_implementation="eager")
+    return made.to_dict(), randomised(theirs)
+
+
+def randomised(theirs: Any) -> Any:
     theirs = theirs.eval().float()
     with torch.no_grad():
         for name, parameter in theirs.named_parameters():
@@ -43,7 +47,7 @@ def checkpoint(family: str, **config: Any) -> tuple[dict[str, Any], Any]:
         for name, buffer in theirs.named_buffers():
             if name.endswith("e_score_correction_bias"):
                 buffer.copy_(0.25 * torch.randn_like(buffer))
-    return made.to_dict(), theirs
+    return theirs
 
 
 def ours(config: dict[str, Any], theirs: Any) -> Any:

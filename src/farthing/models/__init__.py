@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from farthing.errors import FormatError
+from farthing.models.deepseek import Deepseek
+from farthing.models.deepseek_v2 import DeepseekV2
+from farthing.models.deepseek_v3 import DeepseekV3
 from farthing.models.gpt_oss import GptOss
 from farthing.models.granitemoe import GraniteMoe
 from farthing.models.llama import Llama, Mistral
@@ -17,8 +20,12 @@ from farthing.models.tensors import Tensors
 from farthing.models.types import Model, Weights
 
 TABLE: dict[str, Callable[[Mapping[str, Any], Tensors], Model]] = {
+    "deepseek": Deepseek,
+    "deepseek_v2": DeepseekV2,
+    "deepseek_v3": DeepseekV3,
     "gpt_oss": GptOss,
     "granitemoe": GraniteMoe,
+    "kimi_k2": DeepseekV3,
     "llama": Llama,
     "mistral": Mistral,
     "mixtral": Mixtral,

@@ -9,13 +9,21 @@ heads lie side by side in the width.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from farthing import ops
 from farthing.errors import FormatError
 from farthing.models.config import Dense, flag, whole
 from farthing.models.tensors import Tensors
 from farthing.models.types import Cache, Shape, Step
+
+
+class Layer(Protocol):
+    """What each of its two halves adds to the stream [T, D]."""
+
+    def attend(self, x: Any, step: Step, layer: Any) -> Any: ...
+
+    def mlp(self, x: Any) -> Any: ...
 
 
 class Llama:
@@ -38,7 +46,7 @@ class Llama:
             )
         return Dense.from_hf(config, (0,) * whole(config, "num_hidden_layers"))
 
-    def block(self, tensors: Tensors, config: Mapping[str, Any], layer: int) -> "Block":
+    def block(self, tensors: Tensors, config: Mapping[str, Any], layer: int) -> Layer:
         c, biased = self.config, flag(config, "mlp_bias")
         attention = "qkvo" if flag(config, "attention_bias") else ""
         mlp = MLP(tensors.under("mlp"), c.width, c.inner, biased=biased)
