@@ -98,7 +98,7 @@ def test_packing_holds_one_tensor_at_a_time(tmp_path):
         tensors[f"blk.{i}.ffn_up.weight"] = ((rows, columns), "F16", raw)
     tensors["token_embd.weight"] = toy.toy_tensors()["token_embd.weight"]
     path = tmp_path / "large.gguf"
-    path.write_bytes(toy.gguf_bytes(toy.toy_settings(), tensors))
+    path.write_bytes(toy.gguf_bytes(toy.toy_settings(block_count=("u32", 32)), tensors))
     source = formats.open(path)
     (tmp_path / "m").mkdir()
     tracemalloc.start()

@@ -5,14 +5,17 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stacks import INT4, STACK, TABLE, made, write
+from stacks import INT4, STACK, TABLE, Made, made, write
 
 from farthing.errors import FormatError
 from farthing.formats import packed
-from farthing.weight import E2M1
+from farthing.formats.types import Layout
+from farthing.weight import BF16, E2M1
 
 
 def edit(folder: Path, name: str, **fields: Any) -> None:
@@ -22,7 +25,7 @@ def edit(folder: Path, name: str, **fields: Any) -> None:
     length = int.from_bytes(raw[8:16], "little")
     header = json.loads(raw[16 : 16 + length])
     header["tensors"][name].update(fields)
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = msgspec.json.encode(header)
     head = raw[:8] + len(text).to_bytes(8, "little") + text
     data = raw[-(-(16 + length) // 4096) * 4096 :]
     path.write_bytes(head + bytes(-len(head) % 4096) + data)
@@ -81,6 +84,19 @@ def test_a_form_that_makes_no_sense_is_refused(name, tmp_path):
     edit(folder, STACK, form=NONSENSE[name])
     with pytest.raises(FormatError, match="no form we know"):
         packed.open(folder)
+
+
+def test_a_table_called_a_matrix_and_the_other_way_are_refused_when_read(tmp_path):
+    """[8, 32] takes 1,024 bytes as fp32 and as bf16, so opening can't tell."""
+    table = np.ones((8, 32), np.float32)
+    folder = write(tmp_path / "m", Made({"matrix": Layout((8, 32), BF16)}, {"table": table}))
+    edit(folder, "table", form=packed.open(folder).header.tensors["matrix"].form)
+    edit(folder, "matrix", form=None)
+    found = packed.open(folder).tensors
+    with pytest.raises(FormatError, match="table: 16-none, where fp32 belongs"):
+        found["table"].vector()
+    with pytest.raises(FormatError, match="matrix: fp32, where packed weights belong"):
+        found["matrix"].matrix()
 
 
 def test_an_unknown_lookup_is_refused(tmp_path):

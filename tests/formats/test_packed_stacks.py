@@ -39,11 +39,12 @@ def test_every_matrix_of_a_stack_starts_on_4_kib_of_the_file(tmp_path):
     found = packed.open(folder)
     data = -(-(16 + int.from_bytes(raw[8:16], "little")) // 4096) * 4096
     stack, place = found.tensors[STACK], found.header.tensors[STACK]
-    assert stack.stride == 4096 * -(-INT4.bytes(33, 72) // 4096)
-    assert place.bytes == stack.data.size == 5 * stack.stride
+    stride = 4096 * -(-INT4.bytes(33, 72) // 4096)
+    assert place.bytes == stack.data.size == 5 * stride
     for index in range(5):
-        mine = stack.packed(index)
-        at = data + place.offset + index * stack.stride
+        form, mine = stack.packed(index)
+        assert form == INT4
+        at = data + place.offset + index * stride
         assert at % 4096 == 0
         assert raw[at : at + mine.size] == mine.tobytes()
         assert mine.size == INT4.bytes(33, 72)

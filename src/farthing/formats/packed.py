@@ -51,31 +51,29 @@ class PackedTensor:
     form: Form | None
     data: NDArray[np.uint8]
 
-    @property
-    def stride(self) -> int:
-        """Of a stack: bytes of `data` from one matrix to the next."""
-        assert self.form is not None
-        return stride_of(self.shape, self.form)
+    def packed(self, index: int | None = None) -> tuple[Form, NDArray[np.uint8]]:
+        """The form and packed bytes of a matrix; of a stack, of matrix `index`.
 
-    def packed(self, index: int | None = None) -> NDArray[np.uint8]:
-        """The packed bytes of a matrix; of a stack, of matrix `index`."""
-        assert self.form is not None, f"{self.name} is a vector"
+        Raises FormatError if the header calls this fp32: its shape alone can't tell.
+        """
+        if self.form is None:
+            raise FormatError(f"{self.name}: fp32, where packed weights belong; pull it again")
         if len(self.shape) == 2:
             assert index is None, f"{self.name} is no stack"
-            return self.data
+            return self.form, self.data
         assert index is not None and 0 <= index < self.shape[0], f"{self.name}: matrix {index}"
-        start = index * self.stride
-        return self.data[start : start + self.form.bytes(*self.shape[1:])]
+        start = index * stride_of(self.shape, self.form)
+        return self.form, self.data[start : start + self.form.bytes(*self.shape[1:])]
 
     def matrix(self, index: int | None = None) -> Matrix:
-        """The numbers of a matrix; of a stack, of matrix `index`."""
-        data = self.packed(index)
-        assert self.form is not None
-        return unpack(data, self.form, self.shape[-2], self.shape[-1])
+        """The numbers of a matrix; of a stack, of matrix `index`. Raises as `packed` does."""
+        form, data = self.packed(index)
+        return unpack(data, form, self.shape[-2], self.shape[-1])
 
     def vector(self) -> Vector:
-        """fp32 [N], or a table's [E, N]."""
-        assert self.form is None, f"{self.name} is a matrix"
+        """fp32 [N], or a table's [E, N]. Raises FormatError if the header calls it packed."""
+        if self.form is not None:
+            raise FormatError(f"{self.name}: {self.form.name}, where fp32 belongs; pull it again")
         return self.data.view("<f4").reshape(self.shape)
 
 
