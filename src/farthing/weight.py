@@ -129,7 +129,7 @@ class Matrix:
         assert self.scale is not None
         scale = self.scale.astype(np.float32)
         if self.form.scale == "e8m0":
-            scale = _powers(self.scale)
+            scale = powers(self.scale)
         if self.form.lookup == "e2m1":
             scale = scale * np.float32(0.5)
         if self.super_scale is not None:
@@ -239,7 +239,7 @@ def bf16_to_f32(codes: NDArray[np.uint16]) -> NDArray[np.float32]:
     return (codes.astype(np.uint32) << 16).view(np.float32)
 
 
-def _powers(exponents: NDArray[np.uint8]) -> NDArray[np.float32]:
+def powers(exponents: NDArray[np.uint8]) -> NDArray[np.float32]:
     """e8m0: 2^(exponent - 127)."""
     # the exponent's place in fp32; 2^-127 is subnormal there
     bits = np.maximum(exponents.astype(np.uint32) << 23, np.uint32(1 << 22))

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from farthing.errors import FormatError
 from farthing.formats import safetensors
+from farthing.formats.hf_names import left_out, lines
+from farthing.formats.hf_quantized import KEYS, Raw, quantization_of
+from farthing.formats.hf_sheets import layout_of, read
+from farthing.formats.hf_tensors import assemble
 from farthing.formats.types import ALL, Layout, Vector, json_object
-from farthing.weight import BF16, Matrix, bf16_to_f32, dense
+from farthing.weight import Matrix
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
@@ -21,37 +22,34 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 class HuggingFace:
-    """Implements `formats.types.Checkpoint`. Numbers of F16 and F32 matrices round to bf16."""
+    """Implements `formats.types.Checkpoint`. Matrices of F16, F32 and FP8 round to bf16."""
 
     kind = "huggingface"
     metadata: Mapping[str, Any] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config = config_of(folder)
+        config = config_of(folder)
         self.files = shards(folder)
-        self._tensors = _read(self.files, tied=bool(self.config.get("tie_word_embeddings")))
+        raws = _read(self.files)
+        unused = left_out(raws.keys(), config)
+        self.unused = lines(unused)
+        kept = {name: raw for name, raw in raws.items() if name not in unused}
+        self._parts = assemble(kept, config, quantization_of(folder, config))
+        # What is handed out is no longer quantized, or in farthing's own form.
+        self.config = {key: value for key, value in config.items() if key not in KEYS}
         path = folder / "generation_config.json"
         self.generation = read_object(path) if path.exists() else {}
-        self.unused: list[str] = []
 
     def names(self) -> list[str]:
-        return list(self._tensors)
+        return list(self._parts)
 
     def layout(self, name: str) -> Layout:
-        shape = self._tensors[name].shape
-        return Layout(shape, BF16 if len(shape) == 2 else None)
+        return layout_of(self._parts[name])
 
     def tensor(self, name: str, rows: slice = ALL, index: int | None = None) -> Matrix | Vector:
-        """The numbers of one tensor, its matrices in bf16."""
-        assert index is None, f"{name} is no stack"
-        tensor = self._tensors[name]
-        raw = tensor.data.view(_FLOATS[tensor.dtype]).reshape(tensor.shape)
-        if len(tensor.shape) == 1:
-            return _floats(tensor.dtype, raw)
-        if tensor.dtype == "BF16":
-            return Matrix(form=BF16, codes=raw[rows])
-        return dense(_floats(tensor.dtype, raw[rows]))
+        """The numbers of one tensor; its matrices in bf16, but those published as FP4."""
+        return read(name, self._parts[name], rows, index)
 
     def tokenizer_files(self) -> dict[str, str]:
         return tokenizer_files(self.folder)
@@ -119,50 +117,19 @@ def shard_names(index: Path) -> list[str]:
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """config.json; FormatError if it is damaged, or speaks of quantized weights."""
+    """config.json; FormatError if it is damaged, or names a quantization that is not read."""
     config = read_object(folder / "config.json")
-    _refuse_quantized(folder, config)
+    quantization_of(folder, config)
     return config
 
 
-def _refuse_quantized(folder: Path, config: Mapping[str, Any]) -> None:
-    found = config.get("quantization_config", config.get("compression_config"))
-    if found:
-        method = found.get("quant_method") if isinstance(found, dict) else found
-        raise FormatError(
-            f"{folder}: the weights are quantized by {method!r:.80}, which is not read;"
-            f" pull the original in bf16, or a GGUF file"
-        )
-
-
-def _read(files: list[Path], *, tied: bool) -> dict[str, safetensors.Tensor]:
-    found: dict[str, safetensors.Tensor] = {}
+def _read(files: list[Path]) -> dict[str, Raw]:
+    found: dict[str, Raw] = {}
     for path in files:
         if not path.exists():
             raise FormatError(f"{path}: is missing, and the index names it; pull the model again")
         for name, tensor in safetensors.read(path).tensors.items():
             if name in found:
                 raise FormatError(f"{path}: tensor {name[:80]!r} is in another shard too")
-            if not _unused(name, tied=tied):
-                _check(f"{path}: tensor {name[:80]!r}", tensor)
-                found[name] = tensor
+            found[name] = Raw(path, name, tensor)
     return found
-
-
-def _unused(name: str, *, tied: bool) -> bool:
-    """Copies of the embedding, and tables that follow from config.json."""
-    return name.endswith("rotary_emb.inv_freq") or (tied and name == "lm_head.weight")
-
-
-def _check(what: str, tensor: safetensors.Tensor) -> None:
-    if tensor.dtype not in _FLOATS:
-        raise FormatError(f"{what}: dtype {tensor.dtype}; read are {', '.join(_FLOATS)}")
-    if len(tensor.shape) not in (1, 2) or min(tensor.shape) < 1:
-        raise FormatError(f"{what}: shape {list(tensor.shape)}; [N] or [N, K] expected")
-
-
-def _floats(dtype: str, raw: NDArray[Any]) -> NDArray[np.float32]:
-    return bf16_to_f32(raw) if dtype == "BF16" else raw.astype(np.float32)
-
-
-_FLOATS = {"BF16": "<u2", "F16": "<f2", "F32": "<f4"}
