@@ -7,6 +7,7 @@ from farthing.errors import FormatError
 from farthing.models.deepseek import Deepseek
 from farthing.models.deepseek_v2 import DeepseekV2
 from farthing.models.deepseek_v3 import DeepseekV3
+from farthing.models.glm4_moe import Glm4Moe
 from farthing.models.gpt_oss import GptOss
 from farthing.models.granitemoe import GraniteMoe
 from farthing.models.llama import Llama, Mistral
@@ -23,6 +24,7 @@ TABLE: dict[str, Callable[[Mapping[str, Any], Tensors], Model]] = {
     "deepseek": Deepseek,
     "deepseek_v2": DeepseekV2,
     "deepseek_v3": DeepseekV3,
+    "glm4_moe": Glm4Moe,
     "gpt_oss": GptOss,
     "granitemoe": GraniteMoe,
     "kimi_k2": DeepseekV3,
