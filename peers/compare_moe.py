@@ -9,16 +9,14 @@ import argparse
 import json
 import os
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import install
-from rows import Row, Taken, measure, ratio
+from moe_results import Results, rows_for
+from rows import Row, Taken, measure
 from sides import Recipe, Side
 
 from farthing.bench import random_gguf, random_packed, skeleton
@@ -31,65 +29,13 @@ HALF = {"qwen3-30b-a3b": 24}
 """Layers, where all of them would not fit twice."""
 
 
-def decode(batch: int, tokens: int, depth: int = 0) -> Row:
-    name = f"moe_decode_b{batch}" + (f"_d{depth}" if depth else "")
-    arguments = {"batch": batch, "depth": depth, "tokens": tokens}
-    return Row(name, f"decode, batch {batch}, depth {depth}", "decode", arguments)
-
-
-ROWS = (
-    decode(1, 48),
-    decode(8, 16),
-    decode(32, 8),
-    Row("moe_prefill_512", "prefill 512", "prefill", {"tokens": 512}),
-)
-
-
-@dataclass
-class Results:
-    """By row's name: what was taken beside each peer."""
-
-    rows: list[Row]
-    taken: defaultdict[str, list[Taken]] = field(default_factory=lambda: defaultdict(list))
-    about: dict[str, Any] = field(default_factory=dict)
-
-    def best(self, row: Row) -> Taken:
-        """Beside the peer that was fastest."""
-        return max(self.taken[row.name], key=lambda one: median(one.rates[one.best_peer()]))
-
-    def record(self) -> dict[str, Any]:
-        return {
-            **{row.name: ratio(self.best(row)) for row in self.rows},
-            "rows": {
-                row.name: {
-                    "best_peer": self.best(row).best_peer(),
-                    "beside": [one.record() for one in self.taken[row.name]],
-                }
-                for row in self.rows
-            },
-            "sides": self.about,
-        }
-
-    def table(self) -> str:
-        lines = []
-        for row in self.rows:
-            for one in self.taken[row.name]:
-                ours, theirs = median(one.rates[one.ours]), median(one.rates[one.best_peer()])
-                mark = " <- the best peer" if one is self.best(row) else ""
-                lines.append(
-                    f"{row.says:26} farthing {ours:8,.1f}   {one.best_peer():24} {theirs:8,.1f}"
-                    f"   {ratio(one):6.2f}{mark}"
-                )
-        return "\n".join(lines)
-
-
 def main() -> int:
     options = arguments()
     install.llama()
     layers = options.layers or (None if options.alone else HALF.get(options.config))
     shape = skeleton.read(options.config, layers)
     mine = random_packed.made(shape, before=say, progress=lambda done, total: None)
-    results = Results(rows_for(shape))
+    results = Results(rows_for(shape.config["model_type"], shape.config["max_position_embeddings"]))
     load_before = os.getloadavg()
     LOGS.mkdir(exist_ok=True)
     recipe = Recipe("farthing", Path(sys.executable), "farthing_moe.py", mine, ours=True)
@@ -176,14 +122,6 @@ def peers(shape: skeleton.Skeleton, mine: Path, forms: list[random_gguf.Type]) -
         for words, suffix in ((("direct",), ""), (("direct", "as-it-lies"), ", as it lies")):
             name = f"llama.cpp {form.upper()}{suffix}"
             yield Recipe(name, install.PYTHON, "llama_side.py", path, options=words)
-
-
-def rows_for(shape: skeleton.Skeleton) -> list[Row]:
-    """And for whole models decode at depth, where the cache shows."""
-    if shape.config["model_type"] == "qwen3_moe":
-        return list(ROWS)
-    depth = min(4096, shape.config["max_position_embeddings"] - 64)
-    return [*ROWS, decode(1, 32, depth)]
 
 
 def read_file(machine: Machine, mine: Path) -> float:

@@ -4,7 +4,7 @@ from farthing import models
 from farthing.bench import skeleton
 
 SMALL = {
-    "vocab_size": 2048,
+    "vocab_size": 2050,
     "hidden_size": 256,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
