@@ -29,7 +29,7 @@ def needs(config, tensors):
     model = models.load(config, held)
     recording = Recording(model.shape.layers)
     model.forward(recording, recording)
-    return of(recording)
+    return of(recording, model.shape.max_context)
 
 
 @pytest.mark.parametrize(

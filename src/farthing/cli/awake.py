@@ -39,6 +39,8 @@ class Awake:
     context_bytes: int
     """What the cache takes for one token of context."""
 
+    max_context: int
+
     @property
     def token_bytes(self) -> int:
         """Weights read by one decode step of one sequence."""
@@ -68,10 +70,10 @@ def awake(folder: Path) -> Awake:
     model = models.load(checkpoint.config, checkpoint.tensors)
     recording = Recording(model.shape.layers)
     model.forward(recording, recording)
-    return of(recording)
+    return of(recording, model.shape.max_context)
 
 
-def of(recording: Recording) -> Awake:
+def of(recording: Recording, max_context: int) -> Awake:
     """Of the notes of a page that was run on packed tensors."""
     used: dict[str, Use] = {}
     for use in uses(recording.notes):
@@ -86,6 +88,7 @@ def of(recording: Recording) -> Awake:
         expert_bytes=sum(use.weight.data.nbytes for use in routed),
         chosen_bytes=int(sum(use.bytes for use in routed)),
         context_bytes=sum(map(cached, recording.notes)),
+        max_context=max_context,
     )
 
 

@@ -3,9 +3,10 @@
 import json as json_format
 import sys
 
-from farthing.cli import INTERRUPTED, models
+from farthing.cli import INTERRUPTED, models, room
 from farthing.cli.choice import Choice, recommended
 from farthing.cli.local import Answer, Local
+from farthing.cli.room import FLOOR
 from farthing.config import EngineConfig
 from farthing.errors import InputError
 from farthing.tokenizer import Tokenizer
@@ -24,6 +25,7 @@ def run(
     raw: bool = False,
     choice: Choice = PLAIN,
     threads: int = 0,
+    floor: float = FLOOR,
     json: bool = False,
 ) -> int:
     """Answer one prompt, in this process.
@@ -46,12 +48,16 @@ def run(
         How tokens are chosen.
     threads
         Worker threads; 0 means one for each core this process may use.
+    floor
+        Refuse a model that does not fit in memory and would give fewer tokens a second than this.
     json
         Print one JSON object at the end, and nothing else.
     """
     folder = models.folder(model)
     text = _stdin() if prompt is None else prompt
-    local = Local.open(folder, EngineConfig(threads=threads))
+    config = EngineConfig(threads=threads)
+    room.tell(folder, config, answers=1, floor=floor, quiet=json)
+    local = Local.open(folder, config)
     tokens = encode(local.tokenizer, text, system=system, raw=raw)
     answer = local.answer(tokens, choice.ask(recommended(folder)))
     pieces: list[str] = []

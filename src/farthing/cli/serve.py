@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from farthing import store
-from farthing.cli import models
+from farthing.cli import models, room
+from farthing.cli.room import FLOOR
 from farthing.config import EngineConfig, ledger, settings
 from farthing.meter.settings import machine_price
 from farthing.store.pulling import DEFAULT
@@ -32,6 +33,7 @@ def serve(
     max_answers_per_key: int = 0,
     grace_seconds: float = 3.0,
     patience_seconds: float = 60.0,
+    floor: float = FLOOR,
     measure: bool = True,
 ) -> int:
     """Serve a model over HTTP, as OpenAI's API, with a chat page at /.
@@ -75,6 +77,8 @@ def serve(
         How long answers may go on once the server is told to end.
     patience_seconds
         How long a client may leave a stream unread before it is cut off.
+    floor
+        Refuse a model that does not fit in memory and would give fewer tokens a second than this.
     measure
         Measure the speed for about a second after the start, and say what tokens cost.
     """
@@ -89,9 +93,11 @@ def serve(
         max_context=max_context,
         prefix_cache=prefix_cache,
     )
+    folder = models.folder(model)
+    room.tell(folder, config, answers=max_sequences, floor=floor)
     return run(
         Options(
-            model=store.find(str(models.folder(model))),
+            model=store.find(str(folder)),
             ledger=ledger(),
             host=host,
             port=port,
