@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import checkpoints as toy
 from farthing.cli import main
@@ -46,6 +48,18 @@ def test_json_is_one_value_on_stdout(run, path, home):
     assert shown["parameters"] == sum(form["parameters"] for form in shown["forms"].values())
     assert len(shown["source"]["sha256"]) == 64
     assert json.loads(run("rm", "mine", "--json")[1])["freed_bytes"] == listed[0]["disk_bytes"]
+
+
+def test_a_tensor_that_is_not_used_has_a_line(run, tmp_path, home):
+    folder = toy.toy_folder(tmp_path / "toy")
+    arrays = load_file(folder / "model.safetensors")
+    arrays["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(8, np.float32)
+    save_file(arrays, folder / "model.safetensors")
+    lines = [line for line in run("pull", str(folder))[1].splitlines() if "not used" in line]
+    assert len(lines) == 1
+    assert "rotary_emb.inv_freq" in lines[0]
+    again = json.loads(run("pull", str(folder), "--json", "--name", "again")[1])
+    assert [f"not used: {line}" for line in again["unused"]] == lines
 
 
 def test_a_damaged_model_is_listed_as_such(run, path, home):
