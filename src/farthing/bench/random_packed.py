@@ -115,6 +115,7 @@ def write(
             _tensor(out, noise, name, pools)
             progress(min(where.offset + where.bytes, total), total)
         out.truncate(start + total)
+    progress(total, total)
 
 
 def _header(noise: Noise, skeleton: Skeleton) -> packed.Header:
