@@ -8,6 +8,7 @@ import pytest
 
 import gguf_cases as cases
 import gguf_models as models
+from farthing import formats
 from farthing.errors import FormatError
 from gguf_cases import made
 
@@ -26,6 +27,16 @@ def reshaped(name: str, *shape: int) -> Any:
     return change
 
 
+def one_by_one(*shapes: tuple[int, int, int]) -> Any:
+    """`blk.1.ffn_up` as an expert each: its number, rows and columns."""
+
+    def change(tensors: models.Arrays) -> models.Arrays:
+        alone = {f"blk.1.ffn_up.{e}.weight": np.ones((n, k), np.float32) for e, n, k in shapes}
+        return without(UP)(tensors) | alone
+
+    return change
+
+
 UP, ROUTER = "blk.1.ffn_up_exps.weight", "blk.1.ffn_gate_inp.weight"
 BAD_TENSORS = {
     "no up": ("v3", without(UP), r"blk\.1\.ffn_up_exps\.weight is missing"),
@@ -40,6 +51,21 @@ BAD_TENSORS = {
     "sinks elsewhere": ("qwen3moe", reshaped("blk.0.attn_sinks.weight", 4), "attn_sinks"),
     "a third norm": ("gpt-oss", reshaped("blk.0.ffn_norm.weight", 64), "are both model.layers.0"),
     "three dimensions": ("v3", reshaped("blk.0.ffn_up.weight", 2, 48, 64), "one or two dimensions"),
+    "experts alone, too few": (
+        "mixtral",
+        one_by_one((0, 96, 64), (1, 96, 64)),
+        r"ffn_up\.0.*\[2, 96, 64\].*\[4, 96, 64\] expected",
+    ),
+    "experts alone, one missing": (
+        "mixtral",
+        one_by_one((0, 96, 64), (2, 96, 64)),
+        r"experts \[0, 2\].*0 to 1 expected",
+    ),
+    "experts alone, unlike": (
+        "mixtral",
+        one_by_one((0, 96, 64), (1, 32, 64)),
+        r"ffn_up\.1\.weight is \[32, 64\].*must be alike",
+    ),
     "a layer too many": ("v3", reshaped("blk.2.attn_norm.weight", 64), "blk.2.*2 layers"),
 }
 
@@ -98,3 +124,26 @@ def test_a_key_that_is_not_understood_is_named(name: str, tmp_path: Path) -> Non
     case, keys, said = BAD_KEYS[name]
     with pytest.raises(FormatError, match=said):
         made(tmp_path, case, **keys)
+
+
+def test_changed_bytes_of_a_mixture_are_read_or_refused(tmp_path: Path) -> None:
+    made(tmp_path, "v3")
+    whole = (tmp_path / "model.gguf").read_bytes()
+    random, path = np.random.default_rng(7), tmp_path / "flipped.gguf"
+    outcomes = {True: 0, False: 0}
+    for _ in range(300):
+        raw = bytearray(whole)
+        for at in random.integers(24, 6000, 2):
+            raw[at] = random.integers(256)
+        path.write_bytes(raw)
+        try:
+            found = formats.open(path)
+            for name in found.names():
+                layout = found.layout(name)
+                found.tensor(name, index=0 if layout.form and len(layout.shape) == 3 else None)
+        except FormatError as error:
+            assert "flipped.gguf" in str(error)
+            outcomes[False] += 1
+        else:
+            outcomes[True] += 1
+    assert min(outcomes.values()) > 10

@@ -10,6 +10,7 @@ import pytest
 import gguf_cases as cases
 import gguf_models as models
 from farthing import formats
+from farthing import models as pages
 from farthing.formats import packed
 from farthing.weight import BF16, Matrix, bf16_to_f32, f32_to_bf16
 from gguf_cases import made
@@ -53,6 +54,11 @@ def test_the_config_is_that_of_transformers(case: str, tmp_path: Path) -> None:
     assert {key: ours[key] for key in shared} == {key: theirs[key] for key in shared}
 
 
+def test_a_file_without_yarn_says_so_where_the_family_has_it(tmp_path: Path) -> None:
+    found = made(tmp_path, "gpt-oss", rope__scaling__type="none")
+    assert found.config["rope_scaling"] == {"rope_type": "default"}
+
+
 def test_deepseek_16b_has_plain_heads_and_its_own_family(tmp_path: Path) -> None:
     config = cases.DEEPSEEK_16B
     arrays = cases.arrays_of(config)
@@ -60,12 +66,13 @@ def test_deepseek_16b_has_plain_heads_and_its_own_family(tmp_path: Path) -> None
     models.write(tmp_path / "a.gguf", "deepseek", keys, models.tensors_of(config, arrays))
     found = formats.open(tmp_path / "a.gguf")
     assert_holds(found, arrays)
+    pages.load(found.config, {name: found.layout(name) for name in found.names()})
     told = {key: found.config[key] for key in config if key != "rope_parameters"}
     assert told == {key: config[key] for key in told}
     assert found.config["scoring_func"] == "softmax"
 
 
-@pytest.mark.parametrize("kind", ["Q4_0", "Q8_0", "Q5_1", "F16", "BF16"])
+@pytest.mark.parametrize("kind", ["Q4_0", "Q8_0", "Q5_1", "MXFP4", "F16", "BF16"])
 def test_quantized_stacks_are_cut_where_the_experts_are(kind: str, tmp_path: Path) -> None:
     names = ("ffn_gate_exps", "ffn_up_exps", "ffn_down_exps", "attn_k_b", "attn_v_b")
     found = made(tmp_path, "v3", types={f"{name}.weight": kind for name in names})
@@ -86,6 +93,23 @@ def test_gate_and_up_in_one_tensor_are_cut_apart(tmp_path: Path) -> None:
     arrays = cases.arrays_of(config)
     joined = models.fused(models.tensors_of(config, arrays))
     assert_holds(made(tmp_path, "v3", joined), arrays)
+
+
+def test_experts_one_by_one_are_a_stack(tmp_path: Path) -> None:
+    """Mixtral's files of before April 2024 have a tensor for each expert."""
+    config = cases.config_of("mixtral")
+    arrays = cases.arrays_of(config)
+    tensors: models.Arrays = {}
+    for name, array in models.tensors_of(config, arrays).items():
+        alone = enumerate(array) if "_exps" in name else ()
+        tensors |= {name.replace("_exps", f".{e}"): one for e, one in alone} or {name: array}
+    assert "blk.1.ffn_down.3.weight" in tensors
+    found = made(tmp_path, "mixtral", tensors)
+    assert_holds(found, arrays)
+    rows = found.tensor(f"{V3}mlp.experts.up_proj.weight", slice(16, 32), index=2)
+    np.testing.assert_array_equal(
+        rows.dequantize(), arrays[f"{V3}mlp.experts.up_proj.weight"][2, 16:32]
+    )
 
 
 OLD = {"attention__key_length": 80, "attention__value_length": 32, "attention__head_count_kv": 4}
@@ -149,8 +173,15 @@ def test_routers_and_gates_are_bf16_whatever_the_file_has(kind: str, tmp_path: P
         np.testing.assert_array_equal(matrix.dequantize(), bf16_to_f32(f32_to_bf16(kept)))
 
 
+@pytest.mark.parametrize("case", cases.CASES)
+def test_the_page_of_the_family_takes_it(case: str, tmp_path: Path) -> None:
+    """And has a use for every tensor."""
+    found = made(tmp_path, case)
+    pages.load(found.config, {name: found.layout(name) for name in found.names()})
+
+
 def test_a_mixture_packs_and_opens_again(tmp_path: Path) -> None:
-    found = made(tmp_path, "gpt-oss", types={"ffn_up_exps.weight": "Q4_0"})
+    found = made(tmp_path, "gpt-oss", types={"ffn_up_exps.weight": "MXFP4"})
     out = tmp_path / "packed"
     out.mkdir()
     source = packed.Source("model.gguf", "0" * 64, "gguf")

@@ -65,7 +65,8 @@ def config_from_gguf(where: str, metadata: Mapping[str, Any], shown: Shown) -> d
     if keys.architecture == "glm4moe":
         config["use_qk_norm"] = shown.normed
     scaling = scaling_from_gguf(keys, config["max_position_embeddings"])
-    if scaling:
+    if scaling or keys.architecture == "gpt-oss":  # a config without any has YaRN there
+        scaling = scaling or {"rope_type": "default"}
         config["rope_scaling"] = scaling
     if not mixture:
         config |= _window(keys)

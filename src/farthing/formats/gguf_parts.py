@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from farthing.errors import FormatError
 from farthing.formats.gguf_file import Entry, File
+from farthing.formats.gguf_gather import Found, gather
 from farthing.formats.gguf_names import FREQUENCIES, PERMUTED, layer_of, name_from_gguf
 from farthing.formats.gguf_sizes import Sizes
 from farthing.formats.types import ALL, Shape, Vector
@@ -24,13 +25,14 @@ ROUNDED = ("mlp.gate.weight", "mlp.shared_expert_gate.weight")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One of our tensors: `shape` and `form` as in Layout, `source` the file's name.
+    """One of our tensors: `shape` and `form` as in Layout, `sources` the file's names.
 
-    Matrix e of a stack is rows e * stride + begin and on; a matrix is as if e were 0. With heads,
-    the rows of each are permuted for interleaved rotation; turned is stored transposed.
+    Matrix e of a stack is rows e * stride + begin and on of the one source, or all of source e; a
+    matrix is as if e were 0. With heads, the rows of each are permuted for interleaved rotation;
+    turned is stored transposed.
     """
 
-    source: str
+    sources: tuple[str, ...]
     shape: Shape
     form: Form | None
     begin: int = 0
@@ -49,14 +51,15 @@ def parts_of(
     sizes = Sizes.of(config)
     found: dict[str, Part] = {}
     predicting: dict[int, int] = {}
-    for name, entry in entries.items():
-        layer = layer_of(name)
+    for one in gather(where, entries):
+        layer = layer_of(one.name)
         if layer is not None and layer >= sizes.layers:
-            predicting[layer] = predicting.get(layer, 0) + 1
-        elif name != FREQUENCIES:
-            made = _parts(where, architecture, name, entry, sizes)
+            predicting[layer] = predicting.get(layer, 0) + len(one.sources)
+        elif one.name != FREQUENCIES:
+            made = _parts(where, architecture, one, entries[one.sources[0]].block.form, sizes)
             for twice in made.keys() & found.keys():
-                raise FormatError(f"{where}: {name} and {found[twice].source} are both {twice}")
+                both = f"{one.sources[0]} and {found[twice].sources[0]}"
+                raise FormatError(f"{where}: {both} are both {twice}")
             found |= made
     _check_predicting(where, sorted(predicting), config)
     sizes.check_whole(where, found)
@@ -69,12 +72,14 @@ def parts_of(
 
 def read(file: File, part: Part, rows: slice = ALL, index: int | None = None) -> Matrix | Vector:
     """The numbers of a part, rounded to bf16 where its form differs from the file's."""
-    block, raw = file.entries[part.source].block, file.raw(part.source)
+    many = len(part.sources) > 1
+    source = part.sources[index or 0 if many else 0]
+    block, raw = file.entries[source].block, file.raw(source)
     if part.form is None:
         values = block.vector(raw).reshape(part.shape)
         return (values[_order(part)] if part.heads else values)[rows]
-    assert (index is None) == (len(part.shape) == 2), f"{part.source}: matrix {index}"
-    first = (index or 0) * part.stride + part.begin
+    assert (index is None) == (len(part.shape) == 2), f"{source}: matrix {index}"
+    first = part.begin if many else (index or 0) * part.stride + part.begin
     count = part.shape[-1] if part.turned else part.shape[-2]
     lines = raw[first : first + count]
     if part.turned:
@@ -83,31 +88,31 @@ def read(file: File, part: Part, rows: slice = ALL, index: int | None = None) ->
     return matrix if matrix.form == part.form else dense(matrix.dequantize())
 
 
-def _parts(where: str, architecture: str, name: str, entry: Entry, sizes: Sizes) -> dict[str, Part]:
-    ours = name_from_gguf(architecture, name)
-    what = f"{where}: tensor {name[:80]!r} {list(entry.shape)}"
+def _parts(where: str, architecture: str, one: Found, form: Form, sizes: Sizes) -> dict[str, Part]:
+    ours = name_from_gguf(architecture, one.name)
+    what = f"{where}: tensor {one.shown} {list(one.shape)}"
     if ours is None:
         raise FormatError(
             f"{what} has no place in a model of architecture {architecture}; it is not supported"
         )
     expected = sizes.expected(ours)
-    if expected is None and len(entry.shape) > 2:
+    if expected is None and len(one.shape) > 2:
         raise FormatError(f"{what}: one or two dimensions expected")
-    if expected is not None and entry.shape not in expected:
+    if expected is not None and one.shape not in expected:
         raise FormatError(f"{what}: {list(expected[0])} expected, by {sizes.reasons}")
-    shape = expected[0] if expected else entry.shape
-    part = Part(source=name, shape=shape, form=_form(ours, entry, shape))
+    shape = expected[0] if expected else one.shape
+    part = Part(sources=one.sources, shape=shape, form=_form(ours, form, shape))
     if len(shape) == 3:
         part = replace(part, stride=shape[1])
     if architecture in PERMUTED:
-        part = replace(part, heads=_heads(what, ours, entry, sizes))
+        part = replace(part, heads=_heads(what, ours, shape[0], sizes))
     return _split(ours, part, sizes)
 
 
-def _form(ours: str, entry: Entry, shape: Shape) -> Form | None:
+def _form(ours: str, form: Form, shape: Shape) -> Form | None:
     if len(shape) == 1 or ours.endswith("bias"):
         return None
-    return BF16 if ours.endswith(ROUNDED) else entry.block.form
+    return BF16 if ours.endswith(ROUNDED) else form
 
 
 def _split(ours: str, part: Part, sizes: Sizes) -> dict[str, Part]:
@@ -129,12 +134,12 @@ def _split(ours: str, part: Part, sizes: Sizes) -> dict[str, Part]:
     return {ours: part}
 
 
-def _heads(what: str, ours: str, entry: Entry, sizes: Sizes) -> int:
+def _heads(what: str, ours: str, rows: int, sizes: Sizes) -> int:
     heads = {"q_proj": sizes.heads, "k_proj": sizes.kv_heads}.get(ours.split(".")[-2])
     if heads is None:
         return 0
-    if not heads or entry.shape[0] % (2 * heads):
-        raise FormatError(f"{what} has {entry.shape[0]} rows for {heads} heads")
+    if not heads or rows % (2 * heads):
+        raise FormatError(f"{what} has {rows} rows for {heads} heads")
     return heads
 
 
