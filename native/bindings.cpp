@@ -16,22 +16,13 @@
 #include <vector>
 
 #include "machine_limits.h"
+#include "model.h"
 #include "numerics.h"
-#include "program.h"
-#include "step_arrays.h"
 
 namespace nb = nanobind;
 using namespace farthing;
 
-namespace {
-
-// Beyond these sizes, sums of bytes could wrap; and positions are int32.
-constexpr size_t kMost = (size_t{1} << 31) - 1;
-
-size_t within(size_t value, size_t most, const char* what) {
-  require(value > 0 && value <= most, what);
-  return value;
-}
+namespace farthing {
 
 const Kernels& kernels_named(const std::string& isa) {
   size_t count;
@@ -46,62 +37,9 @@ const Kernels& kernels_named(const std::string& isa) {
                               "' does not run here; these do: " + runnable);
 }
 
-// Keeps the arrays that weights point into alive.
-struct Model {
-  Program program;
-  std::vector<Row<uint8_t>> held;
-  size_t tapped = 0;
-  size_t embeddable = kMost;  // tokens that every table has a row for
-  Model(const std::string& isa, size_t threads, size_t max_tokens, size_t max_context)
-      : program(kernels_named(isa), within(threads, 1024, "threads must be 1 to 1024"),
-                within(max_tokens, kMost, "a step must have room for a token"),
-                within(max_context, kMost, "a context must have room for a token")) {}
+}  // namespace farthing
 
-  std::atomic<bool> running{false};
-  // Without the interpreter's lock: another Python thread may be at the door meanwhile.
-  void run(const Step& step) {
-    require(!running.exchange(true), "a step of this program is running");
-    {
-      nb::gil_scoped_release unlocked;
-      program.run(step);
-    }
-    running = false;
-  }
-
-  void building() const { require(!program.finished(), "the program is finished"); }
-  // A slot wide enough for that many floats.
-  size_t floats(size_t slot, size_t width, size_t heads = 1) const {
-    building();
-    require(width <= kMost && heads <= kMost && width * heads <= kMost, "a value is too wide");
-    require(slot < program.slots(), "no such slot");
-    require(program.slot_at(slot).stride >= round_up(heads * width, 16) * 4,
-            "a slot is too narrow");
-    return slot;
-  }
-  // A slot wide enough for what a weight's linear reads.
-  size_t quantized(size_t slot, const Weight& w, Rounding whole = Rounding::kInt8) const {
-    building();
-    const size_t bytes = rounded_bytes(w.form == Form::kBf16 ? Rounding::kBf16 : whole, w.columns);
-    return holds(slot, bytes);
-  }
-  size_t holds(size_t slot, size_t bytes) const {
-    building();
-    require(slot < program.slots(), "no such slot");
-    require(program.slot_at(slot).stride >= bytes, "the input of a linear is too narrow");
-    return slot;
-  }
-  const Weight& weight(size_t i) const {
-    require(i < program.weights(), "no such weight");
-    return program.weight_at(i);
-  }
-};
-
-std::vector<float> vector_of(const Row<float>& row) {
-  // Padded to 16 lanes with zeros: the kernels read whole vectors.
-  std::vector<float> v(round_up(row.shape(0), 16), 0.f);
-  std::copy(row.data(), row.data() + row.shape(0), v.begin());
-  return v;
-}
+namespace {
 
 // `count` is 0 for one matrix; a stack may be of one, and is on its boundaries all the same.
 size_t add_weight(Model& m, const std::string& form, size_t group, size_t count, size_t rows,
@@ -150,92 +88,6 @@ void add_linear(Model& m, size_t in, bool precise, std::vector<size_t> weights,
                         m.floats(outs[i], w.rows)});
   }
   m.program.op(op);
-}
-
-// Matrix h of a stack by head h of the input.
-void add_head_linear(Model& m, size_t in, size_t weight, size_t out) {
-  const Weight& w = m.weight(weight);
-  require(w.rows % kRows == 0, "what a head's matrix gives must be a multiple of 16 wide");
-  const bool bf16 = w.form == Form::kBf16;
-  const size_t bytes = rounded_bytes(bf16 ? Rounding::kBf16 : Rounding::kInt8, w.columns);
-  m.holds(in, bytes * w.count);
-  m.floats(out, w.rows, w.count);
-  Linear op{in, false, {}};
-  for (size_t h = 0; h < w.count; ++h)
-    op.parts.push_back({weight, {}, kNone, out, h, h * bytes, h * w.rows});
-  m.program.op(op);
-}
-
-Score score_named(const std::string& name) {
-  if (name == "softmax") return Score::kSoftmax;
-  if (name == "softmax_chosen") return Score::kSoftmaxChosen;
-  require(name == "sigmoid", "no such score");
-  return Score::kSigmoid;
-}
-
-void add_route(Model& m, size_t logits, size_t experts, size_t top_k, const std::string& score,
-               bool normalise, float scale, size_t groups, size_t top_groups, bool by_two,
-               std::optional<Row<float>> correction, size_t out) {
-  require(experts && experts <= kMostExperts && top_k && top_k <= experts,
-          "a router must choose some of its experts");
-  require(groups && experts % groups == 0 && top_groups && top_groups <= groups,
-          "groups must divide the experts");
-  require(top_groups * (experts / groups) >= top_k, "the best groups hold too few experts");
-  require(!correction || correction->shape(0) == experts, "a correction has one entry an expert");
-  std::vector<float> by_expert;
-  if (correction) by_expert.assign(correction->data(), correction->data() + experts);
-  m.program.op(Route{
-      m.floats(logits, experts),
-      {experts, top_k, score_named(score), normalise, scale, groups, top_groups, by_two, by_expert},
-      m.floats(out, 2 * top_k)});
-}
-
-// Rows of a table, each padded to 16 lanes.
-std::vector<float> table_of(const std::optional<Table<float>>& table, size_t count, size_t width) {
-  if (!table) return {};
-  require(table->shape(0) == count && table->shape(1) == width,
-          "biases must have one entry a row of each expert");
-  std::vector<float> out(count * round_up(width, kRows), 0.f);
-  for (size_t e = 0; e < count; ++e)
-    std::copy_n(table->data() + e * width, width, out.data() + e * round_up(width, kRows));
-  return out;
-}
-
-// What a bank is handed over as: its input, three weights, their biases.
-using BankArguments = std::tuple<size_t, size_t, size_t, size_t, std::optional<Table<float>>,
-                                 std::optional<Table<float>>, std::optional<Table<float>>>;
-
-Bank bank_of(const Model& m, const BankArguments& a, size_t count, size_t width) {
-  const auto& [in, gate, up, down, gate_bias, up_bias, down_bias] = a;
-  const Weight &g = m.weight(gate), &u = m.weight(up), &d = m.weight(down);
-  const size_t inner = g.rows;
-  require(g.count == count && u.count == count && d.count == count,
-          "a bank has one matrix an expert");
-  require(u.rows == inner && d.columns == inner && g.columns == width && u.columns == width &&
-              d.rows == width,
-          "the matrices of an expert do not fit one another");
-  require((g.form == Form::kBf16) == (u.form == Form::kBf16), "gate and up read one input");
-  m.quantized(in, g);
-  return {in,
-          gate,
-          up,
-          down,
-          inner,
-          table_of(gate_bias, count, inner),
-          table_of(up_bias, count, inner),
-          table_of(down_bias, count, width)};
-}
-
-void add_experts(Model& m, size_t routed, size_t top_k, size_t width, const BankArguments& bank,
-                 const std::optional<BankArguments>& shared, std::optional<size_t> gate,
-                 float sharpness, float shift, float limit, size_t out) {
-  m.building();
-  const size_t experts = m.weight(std::get<1>(bank)).count;
-  require(!gate || shared, "a gate is for shared experts");
-  m.program.op(Experts{m.floats(routed, 2 * top_k), gate ? m.floats(*gate, 1) : kNone, width,
-                       experts, top_k, bank_of(m, bank, experts, width),
-                       shared ? bank_of(m, *shared, 1, width) : Bank{}, sharpness, shift, limit,
-                       m.floats(out, width)});
 }
 
 // Takes arrays as they are, or not at all: a silent copy would lose what is written to it.
@@ -301,7 +153,6 @@ NB_MODULE(_native, module) {
             m.program.op(Quantize{in, heads, width, rounding, out});
           })
       .def("linear", add_linear)
-      .def("head_linear", add_head_linear)
       .def("rope",
            [](Model& m, size_t in, size_t angles, size_t heads, size_t width, size_t rotary,
               bool interleaved, size_t out) {
@@ -324,53 +175,6 @@ NB_MODULE(_native, module) {
                                  m.floats(v, width, kv_heads), layer, heads, kv_heads, width, width,
                                  scale, window, sinks ? vector_of(*sinks) : std::vector<float>{},
                                  false, m.floats(out, width, heads)});
-           })
-      .def("keep",
-           [](Model& m, size_t in, size_t layer, size_t width) {
-             require(width && width % 8 == 0 && width <= 4096,
-                     "a latent's width must be a multiple of 8 and at most 4096");
-             m.program.op(Keep{m.floats(in, width), layer, width});
-           })
-      .def("attend_latent",
-           [](Model& m, size_t q, size_t layer, size_t heads, size_t groups, size_t width,
-              size_t value_width, float scale, size_t out) {
-             require(groups && heads && heads % groups == 0, "groups must divide the heads");
-             require(value_width && value_width % 16 == 0 && value_width <= width,
-                     "values must be a multiple of 16 wide, and part of the latent");
-             m.program.op(Attend{m.floats(q, width, heads),
-                                 kNone,
-                                 kNone,
-                                 layer,
-                                 heads,
-                                 groups,
-                                 width,
-                                 value_width,
-                                 scale,
-                                 0,
-                                 {},
-                                 true,
-                                 m.floats(out, value_width, heads)});
-           })
-      .def("route", add_route, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
-           nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg())
-      .def("experts", add_experts, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(),
-           nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg())
-      .def("scale",
-           [](Model& m, size_t in, float factor, size_t width, size_t out) {
-             m.program.op(Scale{m.floats(in, width), width, factor, m.floats(out, width)});
-           })
-      .def("slice",
-           [](Model& m, size_t in, size_t heads, size_t width, size_t begin, size_t end,
-              size_t out) {
-             require(begin < end && end <= width, "a part lies within each head");
-             m.program.op(Slice{m.floats(in, width, heads), heads, width, begin, end,
-                                m.floats(out, end - begin, heads)});
-           })
-      .def("join",
-           [](Model& m, size_t x, size_t y, size_t heads, size_t x_width, size_t y_width,
-              size_t out) {
-             m.program.op(Join{m.floats(x, x_width, heads), m.floats(y, y_width, heads), heads,
-                               x_width, y_width, m.floats(out, x_width + y_width, heads)});
            })
       .def("tap", [](Model& m, size_t in,
                      size_t width) { m.program.op(Tap{m.floats(in, width), width, m.tapped++}); })
@@ -401,6 +205,7 @@ NB_MODULE(_native, module) {
       .def_prop_ro("isa", [](const Model& m) { return std::string(m.program.kernels().isa); })
       .def_prop_ro("threads", [](const Model& m) { return m.program.threads(); })
       .def_prop_ro("vocabulary", [](const Model& m) { return m.program.vocabulary(); });
+  bind_mixture(program);
   define_exact<6>(program, "weight", add_weight);
   define_exact<27>(
       program, "step",

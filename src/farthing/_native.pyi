@@ -1,4 +1,4 @@
-# What native/bindings.cpp gives to Python. tests/test_exports.py holds the names to the module.
+# What native/bindings.cpp gives to Python, and bind_mixture.cpp. tests/test_exports.py holds the names to the module.
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,20 +20,30 @@ class Program:
     def __init__(self, isa: str, threads: int, max_tokens: int, max_context: int) -> None: ...
     def slot(self, bytes: int, wanted: bool, small: bool, crossing: bool, /) -> int: ...
     def weight(
-        self, form: str, group: int, rows: int, columns: int, data: NDArray[np.uint8], /
+        self,
+        form: str,
+        group: int,
+        count: int,
+        rows: int,
+        columns: int,
+        data: NDArray[np.uint8],
+        /,
     ) -> int: ...
     def embed(self, table: int, out: int, /) -> None: ...
     def angles(self, frequencies: Floats, magnitude: float, out: int, /) -> None: ...
     def norm(self, x: int, weight: Floats, heads: int, eps: float, out: int, /) -> None: ...
-    def quantize(self, x: int, width: int, bf16: bool, out: int, /) -> None: ...
+    def quantize(self, x: int, heads: int, width: int, kind: str, out: int, /) -> None: ...
     def linear(
         self,
         x: int,
+        precise: bool,
         weights: Sequence[int],
         outs: Sequence[int],
         biases: Sequence[Floats | None],
+        residuals: Sequence[int | None],
         /,
     ) -> None: ...
+    def head_linear(self, x: int, weight: int, out: int, /) -> None: ...
     def rope(
         self,
         x: int,
@@ -56,9 +66,56 @@ class Program:
         width: int,
         scale: float,
         window: int,
+        sinks: Floats | None,
         out: int,
         /,
     ) -> None: ...
+    def keep(self, x: int, layer: int, width: int, /) -> None: ...
+    def attend_latent(
+        self,
+        q: int,
+        layer: int,
+        heads: int,
+        groups: int,
+        width: int,
+        value_width: int,
+        scale: float,
+        out: int,
+        /,
+    ) -> None: ...
+    def route(
+        self,
+        logits: int,
+        experts: int,
+        top_k: int,
+        score: str,
+        normalise: bool,
+        scale: float,
+        groups: int,
+        top_groups: int,
+        by_two: bool,
+        correction: Floats | None,
+        out: int,
+        /,
+    ) -> None: ...
+    def experts(
+        self,
+        routed: int,
+        top_k: int,
+        width: int,
+        bank: tuple[Any, ...],
+        shared: tuple[Any, ...] | None,
+        gate: int | None,
+        sharpness: float,
+        shift: float,
+        limit: float,
+        out: int,
+        /,
+    ) -> None: ...
+    def scale(self, x: int, factor: float, width: int, out: int, /) -> None: ...
+    def slice(self, x: int, heads: int, width: int, begin: int, end: int, out: int, /) -> None: ...
+    def join(self, x: int, y: int, heads: int, x_width: int, y_width: int, out: int, /) -> None: ...
+    def tap(self, x: int, width: int, /) -> None: ...
     def silu_mul(self, gate: int, up: int, width: int, out: int, /) -> None: ...
     def add(self, x: int, y: int, width: int, out: int, /) -> None: ...
     def rows(self, x: int, width: int, out: int, /) -> None: ...
@@ -66,6 +123,7 @@ class Program:
     def finish(self, cache_bytes: int, /) -> None: ...
     def step(self, *arrays: Array | int) -> None: ...
     def logits_of(self, *arrays: Array | int) -> None: ...
+    def tap_rows(self, *arrays: Array | int) -> None: ...
     def slot_rows(self, slot: int, rows: int, /) -> NDArray[np.uint8]: ...
     @property
     def page_bytes(self) -> int: ...

@@ -17,6 +17,7 @@ from farthing.engine.types import Sampled, Step
 from farthing.errors import FormatError, InputError
 from farthing.formats import packed
 from farthing.ops.lower import lower
+from farthing.ops.products import parameters
 from farthing.ops.record import Recording
 from farthing.ops.work import OpWork, Work
 
@@ -44,10 +45,11 @@ def choose_isa() -> str:
 class NativeRunner:
     """engine/types.py's Runner, of a model packed in a folder.
 
-    Raises FormatError for a model that no kernel runs, or whose cache has no room for one page.
+    With `trace`, `routes` tells which experts tokens go to. Raises FormatError for a model that no
+    kernel runs, or whose cache has no room for one page.
     """
 
-    def __init__(self, folder: Path, config: EngineConfig) -> None:
+    def __init__(self, folder: Path, config: EngineConfig, *, trace: bool = False) -> None:
         checkpoint = packed.open(folder)
         weights = checkpoint.tensors
         model = models.load(checkpoint.config, weights)
@@ -60,14 +62,17 @@ class NativeRunner:
         self.program = _native.Program(self.isa, threads, config.max_step_tokens, self.max_context)
         recording = Recording(shape.layers)
         model.forward(recording, recording)
+        routers = [note.out for note in recording.notes if note.name == "route"]
         try:
-            lower(recording, self.program)
+            lower(recording, self.program, taps=routers if trace else [])
             self.program.finish(config.cache_bytes)
         except ValueError as error:
             raise FormatError(f"{folder}: {error}") from error
         self.threads: int = self.program.threads
         self.page_bytes: int = self.program.page_bytes
         self.pages: int = self.program.pages
+        self.parameters = parameters(recording)
+        self.top_ks = [symbol.width // 2 for symbol in routers]
         self._work = Work(recording)
 
     def run(self, step: Step) -> Sampled:
@@ -112,6 +117,16 @@ class NativeRunner:
             out,
         )
         return out
+
+    def routes(self, step: Step) -> NDArray[np.int32]:
+        """[layers with experts, T, k] experts of each token, ascending; the step runs as others do.
+
+        Only of a runner that was made with `trace`, of a model with experts.
+        """
+        top_k = max(self.top_ks)
+        out = np.empty((len(self.top_ks), len(step.tokens), 2 * top_k), np.float32)
+        self.program.tap_rows(*self._where(step), out)
+        return np.ascontiguousarray(out[:, :, :top_k]).view(np.int32)
 
     def _where(self, step: Step) -> tuple[Any, ...]:
         """What the native side asks of every step, in its order."""

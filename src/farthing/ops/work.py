@@ -1,7 +1,8 @@
 """How much work each op of a step is: bytes and operations, for the meter and the roofline.
 
 Counts what must be done, not what a kernel happens to do: weights once a step (the head once for
-every 32 rows), each sequence's cache once, scores and values of the positions a token sees.
+every 32 rows, an expert's only if a token goes to it), each sequence's cache once, scores and
+values of the positions a token sees.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from farthing.ops.products import Product, distinct, product_of
 from farthing.ops.record import Note, Recording
 
 HEAD_ROWS = 32
@@ -35,29 +37,39 @@ class OpWork:
         return max(self.bytes * BYTE, self.int8 * INT8 + self.bf16 * BF16 + self.fp32 * FP32)
 
 
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Of one layer: what is read for a position, what is done for a (token, position) pair."""
+
+    bytes: int
+    bf16: int
+    window: int
+
+
 class Work:
     def __init__(self, recording: Recording) -> None:
         self.notes = recording.notes
-        linears = [n for n in self.notes if n.name == "linear"]
-        self._linear_bytes = sum(n.weights[0].data.nbytes for n in linears)
-        self._linear_token = sum(_linear(n, 1).seconds_of_operations for n in linears)
-        (head,) = [n for n in self.notes if n.name == "logits"]
-        self._head_bytes = head.weights[0].data.nbytes
-        self._head_row = _linear(head, 1).seconds_of_operations
-        self._attention = Counter(
-            (*_widths(n), n.settings["window"]) for n in self.notes if n.name == "attention"
-        )
+        products = [p for note in self.notes if (p := product_of(note)) is not None]
+        heads = [p for p in products if p.name == "head"]
+        self._head = heads[0] if heads else Product("head")
+        plain = [p for p in products if p.name != "head" and not p.experts]
+        self._bytes = sum(p.bytes for p in plain)
+        self._token = sum(_seconds(p) for p in plain)
+        self._mixtures = Counter(p for p in products if p.experts)
+        self._attention = Counter(a for note in self.notes if (a := _attention(note)) is not None)
 
     def of(self, tokens: Sequence[int], contexts: Sequence[int], rows: int) -> list[OpWork]:
-        """tokens [S]: new ones of each sequence; contexts [S]: positions before them."""
+        """tokens [S]: new ones of each sequence; contexts [S]: positions before them.
+
+        Distinct experts are as many as uniform routing is expected to choose.
+        """
         total, out = sum(tokens), []
         for note in self.notes:
-            if note.name == "logits":
-                out.append(_head(note, rows))
-            elif note.name == "linear":
-                out.append(_linear(note, total).work)
-            elif note.name == "attention":
-                out.append(_attend(note, tokens, contexts))
+            if product := product_of(note):
+                count = rows if product.name == "head" else total
+                out.append(_work(product, count))
+            elif attention := _attention(note):
+                out.append(_attend(attention, tokens, contexts))
         return out
 
     def shares(
@@ -72,20 +84,26 @@ class Work:
         owners = np.searchsorted(starts, rows, side="right") - 1
         wanted = np.bincount(owners, minlength=len(tokens)).astype(np.float64)
         total, count = tokens.sum(), max(wanted.sum(), 1.0)
-        linear = max(self._linear_bytes * BYTE, total * self._linear_token)
+        body = max(self._bytes * BYTE, total * self._token) + self._mixture_seconds(total)
         passes = np.ceil(count / HEAD_ROWS)
-        head = max(passes * self._head_bytes * BYTE, count * self._head_row)
-        seconds = linear * tokens / total + head * wanted / count
+        head = max(passes * self._head.bytes * BYTE, count * _seconds(self._head))
+        seconds = body * tokens / total + head * wanted / count
         seconds += self._attention_seconds(tokens, positions.astype(np.float64))
         return np.asarray(seconds / seconds.sum())
+
+    def _mixture_seconds(self, tokens: float) -> float:
+        return sum(
+            layers * max(_bytes(p, tokens) * BYTE, tokens * _seconds(p))
+            for p, layers in self._mixtures.items()
+        )
 
     def _attention_seconds(
         self, tokens: NDArray[np.float64], positions: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         seconds = np.zeros_like(tokens)
-        for (width, kv, window), layers in self._attention.items():
-            pairs, read = positions_seen(tokens, positions, window)
-            seconds += layers * np.maximum(read * kv * 4 * BYTE, pairs * width * 4 * BF16)
+        for a, layers in self._attention.items():
+            pairs, read = positions_seen(tokens, positions, a.window)
+            seconds += layers * np.maximum(read * a.bytes * BYTE, pairs * a.bf16 * BF16)
         return seconds
 
 
@@ -103,44 +121,34 @@ def positions_seen(
     return pairs - past * (first + (past + 1) / 2), np.minimum(ends, tokens + window - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Linear:
-    work: OpWork
-
-    @property
-    def seconds_of_operations(self) -> float:
-        return self.work.int8 * INT8 + self.work.bf16 * BF16
+def _seconds(product: Product) -> float:
+    """Of one token's operations."""
+    return product.int8 * INT8 + product.bf16 * BF16 + product.fp32 * FP32
 
 
-def _linear(note: Note, tokens: int) -> _Linear:
-    weight = note.weights[0]
-    rows, columns = weight.shape
-    operations = 2 * rows * columns * tokens
-    dense = weight.form.bits == 16
-    return _Linear(
-        OpWork(
-            "linear",
-            weight.data.nbytes,
-            int8=0 if dense else operations,
-            bf16=operations if dense else 0,
-        )
-    )
+def _bytes(product: Product, tokens: float) -> float:
+    chosen = distinct(product.experts, product.top_k, tokens) if product.experts else 0.0
+    return product.bytes + chosen * product.expert_bytes
 
 
-def _head(note: Note, rows: int) -> OpWork:
-    work = _linear(note, rows).work
-    passes = -(-rows // HEAD_ROWS)
-    return OpWork("head", work.bytes * passes, int8=work.int8, bf16=work.bf16)
+def _work(product: Product, tokens: int) -> OpWork:
+    passes = -(-tokens // HEAD_ROWS) if product.name == "head" else 1
+    operations = (tokens * each for each in (product.int8, product.bf16, product.fp32))
+    return OpWork(product.name, round(passes * _bytes(product, tokens)), *operations)
 
 
-def _attend(note: Note, tokens: Sequence[int], contexts: Sequence[int]) -> OpWork:
-    width, kv = _widths(note)
+def _attention(note: Note) -> Attention | None:
+    if note.name == "attention":
+        q, k, _ = note.inputs
+        return Attention(4 * k.width, 4 * q.width, note.settings["window"])
+    if note.name == "latent_attention":
+        q, latent = note.inputs
+        values = note.settings["heads"] * note.settings["value"]
+        return Attention(2 * latent.width, 2 * (q.width + values), 0)
+    return None
+
+
+def _attend(a: Attention, tokens: Sequence[int], contexts: Sequence[int]) -> OpWork:
     of_each = np.array(tokens, np.float64), np.array(contexts, np.float64)
-    pairs, read = (int(x.sum()) for x in positions_seen(*of_each, note.settings["window"]))
-    return OpWork("attention", read * kv * 4, bf16=4 * pairs * width)
-
-
-def _widths(note: Note) -> tuple[int, int]:
-    """Widths of all query heads, and of all kv heads, side by side."""
-    q, k, _ = note.inputs
-    return q.width, k.width
+    pairs, read = (int(x.sum()) for x in positions_seen(*of_each, a.window))
+    return OpWork("attention", read * a.bytes, bf16=pairs * a.bf16)
