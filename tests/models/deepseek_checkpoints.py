@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import torch
 import transformers
 from oracle import checkpoint, randomised
+from torch import nn
 from transformers.models.deepseek_v2 import modeling_deepseek_v2 as v2
 from transformers.models.qwen2_moe.modeling_qwen2_moe import Qwen2MoeTopKRouter
 
@@ -51,9 +53,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "Kimi K2": ("kimi_k2", ONE_GROUP | LOW | {"rope_parameters": YARN, "n_shared_experts": 2}),
     "DeepSeekMoE": ("deepseek", {}),
     "DeepSeekMoE, normalised": ("deepseek", {"norm_topk_prob": True, "attention_bias": True}),
-    "DeepSeekMoE, every other layer": (
+    "DeepSeekMoE, one expert, none shared": (
         "deepseek",
-        {"moe_layer_freq": 2, "first_k_dense_replace": 0, "rope_parameters": YARN},
+        {"num_experts_per_tok": 1, "norm_topk_prob": True, "n_shared_experts": None},
+    ),
+    "DeepSeekMoE, every other layer, scaled": (
+        "deepseek",
+        {"moe_layer_freq": 2, "first_k_dense_replace": 0, "routed_scaling_factor": 1.5},
     ),
 }
 
@@ -67,15 +73,24 @@ def made(case: str) -> tuple[dict[str, Any], Any]:
     return config | {"model_type": family}, theirs
 
 
+class Nothing(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(x)
+
+
 def plain_heads(changes: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """DeepSeekMoE-16B, which transformers lacks: its Llama, with its V2's experts for MLPs."""
     hf = EXPERTS | {"n_shared_experts": 2, "moe_layer_freq": 1} | changes
-    moe = transformers.DeepseekV2Config(hidden_size=48, num_attention_heads=3, **hf)
+    known = {name: value for name, value in hf.items() if value is not None}
+    moe = transformers.DeepseekV2Config(hidden_size=48, num_attention_heads=3, **known)
 
     config, theirs = checkpoint("llama", **changes)
     for i, layer in enumerate(theirs.model.layers):
         if i >= hf["first_k_dense_replace"] and i % hf["moe_layer_freq"] == 0:
             layer.mlp = v2.DeepseekV2Moe(moe)
-            if hf.get("norm_topk_prob"):  # which V2's router does not know
+            # V2's router does not know how to normalise. DeepSeek's does not with one expert.
+            if hf.get("norm_topk_prob") and hf["num_experts_per_tok"] > 1:
                 layer.mlp.gate = Qwen2MoeTopKRouter(moe)
+            if hf["n_shared_experts"] is None:
+                layer.mlp.shared_experts = Nothing()
     return config | hf | {"model_type": "deepseek"}, randomised(theirs)

@@ -20,7 +20,7 @@ def test_tokens_go_to_the_same_experts(case: str) -> None:
     config, theirs = made(case)
     tokens = some_tokens(100)
     expected = their_routing(theirs, tokens)
-    assert len({*map(bytes, np.concatenate([ids for ids, _ in expected]))}) > 8, "all go alike"
+    assert len({*map(bytes, np.concatenate([ids for ids, _ in expected]))}) >= 8, "all go alike"
     found = our_routing(ours(config, theirs), tokens)
     for (our_ids, our_weights), (ids, weights) in zip(found, expected, strict=True):
         np.testing.assert_array_equal(our_ids, ids)

@@ -55,10 +55,12 @@ class Deepseek(Llama):
     def read(self, config: Mapping[str, Any]) -> Dense:
         one_of(config, "scoring_func", "softmax")
         one_of(config, "topk_method", "greedy")
+        top_k = whole(config, "num_experts_per_tok")
         router = Router(
             experts=whole(config, "n_routed_experts"),
-            top_k=whole(config, "num_experts_per_tok"),
-            normalise=flag(config, "norm_topk_prob"),
+            top_k=top_k,
+            # One expert alone keeps its weight: divided by itself it would say nothing.
+            normalise=flag(config, "norm_topk_prob") and top_k > 1,
             scale=number(config, "routed_scaling_factor", 1.0),
         )
         self.sparse = Sparse.from_hf(config, router)
