@@ -137,6 +137,7 @@ def test_no_split_takes_quadratic_time(unit: str) -> None:
         ("llama-bpe", ["Room", " ", "123", " is", " OK", "."]),
         ("qwen2", ["Room", " ", "1", "2", "3", " is", " OK", "."]),
         ("gpt-2", ["Room", " 123", " is", " OK", "."]),
+        ("olmo", ["Room", " 123", " is", " OK", "."]),
         ("deepseek-llm", ["Room", " ", "1", "2", "3", " is", " OK", "."]),
     ],
 )

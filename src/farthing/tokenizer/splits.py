@@ -88,6 +88,7 @@ SPLITS = {
     "refact": _SINGLE_DIGITS,
     "command-r": Split(_SINGLE_DIGITS.patterns, nfc=True),
     "mpt": Split((_GPT2,), nfc=True),
+    "olmo": Split((_GPT2,), nfc=True),
     "llama3": _LLAMA,
     "llama-v3": _LLAMA,
     "llama-bpe": _LLAMA,
