@@ -77,12 +77,12 @@ $(VENV)/.build: pyproject.toml
 
 $(VENV)/.installed: $(VENV)/.build $(SOURCES)
 	@echo 'installing farthing (the first time builds its kernels: a minute or two)'
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PIP) install --no-build-isolation .
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PIP) install --no-build-isolation '.[plot]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.installed
 	@echo 'installing what the tests need'
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PIP) install --no-build-isolation '.[test]'
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PIP) install --no-build-isolation '.[plot,test]'
 	@touch $@
 
 dev: $(VENV)/.build

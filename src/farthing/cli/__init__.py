@@ -22,6 +22,7 @@ VERBS = {
     "pull": "fetch a model and pack it",
     "ls": "list the models on this machine",
     "show": "describe one model: shape, weights, bits",
+    "experts": "show which experts of a model its tokens go to",
     "rm": "remove a model",
     "bench": "measure this machine, and farthing on it",
     "cost": "show what has been spent, and what it would cost elsewhere",
