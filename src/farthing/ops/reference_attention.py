@@ -33,8 +33,12 @@ def attention(
         for head in range(heads):
             shared = head // (heads // kv_heads)
             scores = queries[:, head, :] @ keys[:, shared, :].T * scale
-            weights, total = _exponentials(scores, seen, None if sinks is None else sinks[head])
-            out.append(layer.rounded(weights) @ values[:, shared, :] / total)
+            weights, total, largest = _exponentials(scores, seen)
+            got = layer.rounded(weights) @ values[:, shared, :]
+            if sinks is not None:
+                kept, total = _beside_sink(total, largest, sinks[head])
+                got = got * kept
+            out.append(got / total)
     return _beside(out, heads)
 
 
@@ -48,7 +52,7 @@ def latent_attention(
         seen = _seen(q, segment.position, segment.stop - segment.start, keys.shape[0], 0)
         queries = split(layer.rounded(q[mine, :]), heads)
         for head in range(heads):
-            weights, total = _exponentials(queries[:, head, :] @ keys.T * scale, seen)
+            weights, total, _ = _exponentials(queries[:, head, :] @ keys.T * scale, seen)
             out.append(layer.rounded(weights) @ keys[:, :width] / total)
     return _beside(out, heads)
 
@@ -73,13 +77,21 @@ def _seen(like: Any, position: int, new: int, keys: int, window: int) -> Any:
     return seen & (there > here - window) if window else seen
 
 
-def _exponentials(scores: Any, seen: Any, sink: Any = None) -> tuple[Any, Any]:
-    """Softmax's numerators [t, P] and its denominators [t, 1], a sink's part included."""
+def _exponentials(scores: Any, seen: Any) -> tuple[Any, Any, Any]:
+    """Softmax's numerators [t, P], its denominators and the largest scores [t, 1]."""
     xp = array_namespace(scores)
     scores = xp.where(seen, scores, xp.full_like(scores, -xp.inf))
     largest = xp.max(scores, axis=-1, keepdims=True)
-    if sink is not None:
-        largest = xp.maximum(largest, xp.broadcast_to(sink, largest.shape))
     weights = xp.exp(scores - largest)
-    total = xp.sum(weights, axis=-1, keepdims=True)
-    return weights, total if sink is None else total + xp.exp(sink - largest)
+    return weights, xp.sum(weights, axis=-1, keepdims=True), largest
+
+
+def _beside_sink(total: Any, largest: Any, sink: Any) -> tuple[Any, Any]:
+    """What to multiply the weighted values by, and the denominators with the sink's part.
+
+    Weights are rounded before: they are relative to the largest score that is no sink.
+    """
+    xp = array_namespace(total)
+    top = xp.maximum(largest, xp.broadcast_to(sink, largest.shape))
+    kept = xp.exp(largest - top)
+    return kept, total * kept + xp.exp(sink - top)
