@@ -131,10 +131,12 @@ class Held:
 
     def layout(self, name: str) -> Layout:
         tensor = self.held[name]
+        if isinstance(tensor, list):
+            return Layout((len(tensor), *tensor[0].shape), tensor[0].form)
         return Layout(tuple(tensor.shape), tensor.form if isinstance(tensor, Matrix) else None)
 
     def tensor(self, name: str, rows: slice = slice(None), index: int | None = None) -> Any:
-        tensor = self.held[name]
+        tensor = self.held[name] if index is None else self.held[name][index]
         if not isinstance(tensor, Matrix):
             return tensor[rows]
         arrays = ("codes", "scale", "minimum", "super_scale", "super_minimum")
