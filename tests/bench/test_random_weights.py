@@ -114,7 +114,7 @@ def test_it_is_made_once_and_is_no_model_of_the_shelf(monkeypatch):
         shape, before=said.append, progress=lambda done, total: heard.append((done, total))
     )
     assert packed.open(folder).config == shape.config
-    assert len(said) == 1 and "GB, about" in said[0] and str(folder) in said[0]
+    assert len(said) == 1 and "GB, at least" in said[0] and str(folder) in said[0]
     assert heard[-1][0] == heard[-1][1] == random_packed.size(shape)
     assert [path.name for path in random_packed.root().iterdir()] == [folder.name]
     assert store.models() == []

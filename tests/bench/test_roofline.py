@@ -27,6 +27,12 @@ def test_kinds_of_arithmetic_within_an_op_add_up():
     assert ROOF.seconds([OpWork("mixed", 1, int8=100, bf16=50, fp32=10)]) == 3.0
 
 
+def test_ops_of_one_name_are_told_together():
+    work = [OpWork("linear", 8, int8=100), OpWork("attention", 4, bf16=250), OpWork("linear", 4)]
+    assert ROOF.parts(work) == {"linear": 3.0, "attention": 5.0}
+    assert ROOF.parts([]) == {} and ROOF.seconds([]) == 0.0
+
+
 def test_bandwidth_is_that_of_all_the_step_touches():
     asked = []
 

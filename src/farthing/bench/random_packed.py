@@ -24,7 +24,7 @@ from farthing.weight import ROWS, pack
 
 VERSION = 1
 """Raised when the same config gives other bytes."""
-PROBE = 1 << 26
+PROBE = 1 << 28
 
 Progress = Callable[[int, int], None]
 """Told bytes done and bytes in all."""
@@ -78,10 +78,10 @@ def _make(
     need(root(), count, f"{skeleton.name} with random weights")
     for left in root().glob(f".partial-{folder.name}-*"):
         shutil.rmtree(left)
-    seconds = count / speed(root())
+    seconds = count / speed(root(), min(PROBE, count // 16))
     before(
-        f"writing {skeleton.name} with random weights: {count / 1e9:.1f} GB, about {seconds:.0f} s,"
-        f" kept in {folder} until you delete it"
+        f"writing {skeleton.name} with random weights: {count / 1e9:.1f} GB, at least"
+        f" {seconds:.0f} s, kept in {folder} until you delete it"
     )
     scratch = root() / f".partial-{folder.name}-{os.getpid()}"
     try:
@@ -151,16 +151,17 @@ def _pieces(
             yield pack(rows_of(noise.pool(kind), slice(run.start + whole * ROWS, run.stop)))
 
 
-def speed(folder: Path) -> float:
-    """Bytes a second that this disk takes, from writing a little."""
-    data = np.random.default_rng(0).bytes(PROBE)
-    path = folder / f".probe-{os.getpid()}"
+def speed(folder: Path, size: int) -> float:
+    """Bytes a second that this disk takes, from writing about `size` of them."""
+    data = np.random.default_rng(0).bytes(1 << 20)
+    times, path = size // len(data) + 1, folder / f".probe-{os.getpid()}"
     try:
         start = perf_counter()
         with path.open("wb") as out:
-            out.write(data)
+            for _ in range(times):
+                out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        return PROBE / (perf_counter() - start)
+        return times * len(data) / (perf_counter() - start)
     finally:
         path.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ Tokens are drawn, not chosen: a random model would soon choose the same ones aga
 with them the same experts.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +37,7 @@ class Taken:
     step_bytes: float
     """What a step reads, if tokens go to experts evenly."""
     parts: dict[str, float]
-    """Of those bytes, the share of each kind of op."""
+    """Of the least time of a step, the share of each kind of op."""
     steps_per_second: float
 
     @property
@@ -131,22 +130,22 @@ def measured(
         steps.append(row.batch)
     taken = interleaved(runs, rounds, seen)
     return [
-        _taken(name, taken[name], limit, work, tokens)
+        _taken(name, taken[name], limit, work, tokens, roof)
         for name, limit, work, tokens in zip(runs, limits, works, steps, strict=True)
     ]
 
 
-def _taken(name: str, rate: Series, limit: float, work: list[OpWork], tokens: int) -> Taken:
-    parts: Counter[str] = Counter()
-    for op in work:
-        parts[op.name] += op.bytes
-    total = parts.total()
+def _taken(
+    name: str, rate: Series, limit: float, work: list[OpWork], tokens: int, roof: Roof
+) -> Taken:
+    parts = roof.parts(work)
+    whole = sum(parts.values())
     return Taken(
         name=name,
         rate=rate,
         limit=limit,
-        step_bytes=total,
-        parts={part: count / total for part, count in parts.most_common()},
+        step_bytes=sum(op.bytes for op in work),
+        parts={part: seconds / whole for part, seconds in parts.items()},
         steps_per_second=rate.median / tokens,
     )
 

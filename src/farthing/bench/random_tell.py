@@ -13,8 +13,7 @@ def table(result: Result) -> Group:
     title = f"{result.model}, {result.isa}, {result.threads} threads; tokens/s"
     made = Table(title=title, pad_edge=False)
     made.add_column("")
-    headings = ("median", "best", "worst", "limit here", "of the limit", "GB a step", "GB/s")
-    for heading in headings:
+    for heading in ("median", "limit here", "of the limit", "GB a step", "GB/s"):
         made.add_column(heading, justify="right")
     for row in result.rows:
         made.add_row(row.name, *_cells(row))
@@ -22,9 +21,8 @@ def table(result: Result) -> Group:
 
 
 def _cells(row: Taken) -> list[str]:
-    rates = (row.rate.median, row.rate.best, row.rate.worst, row.limit)
     return [
-        *(f"{value:,.1f}" for value in rates),
+        *(f"{value:,.1f}" for value in (row.rate.median, row.limit)),
         f"{row.share:.0%}",
         f"{row.step_bytes / 1e9:.2f}",
         f"{row.bytes_per_second / 1e9:.1f}",
@@ -49,8 +47,9 @@ def _reads(result: Result) -> list[tuple[int, float]]:
 
 
 def _parts(row: Taken) -> str:
-    parts = ", ".join(f"{name} {share:.0%}" for name, share in row.parts.items())
-    return f"{row.name}: of the bytes, {parts}"
+    most_first = sorted(row.parts.items(), key=lambda part: -part[1])
+    parts = ", ".join(f"{name} {share:.0%}" for name, share in most_first)
+    return f"{row.name}: of the least time, {parts}"
 
 
 def record(result: Result) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def record(result: Result) -> dict[str, Any]:
                 "share": row.share,
                 "step_bytes": round(row.step_bytes),
                 "bytes_per_second": round(row.bytes_per_second),
-                "shares_of_bytes": row.parts,
+                "shares_of_limit": row.parts,
             }
             for row in result.rows
         },

@@ -17,11 +17,17 @@ class Roof:
 
     def seconds(self, work: Sequence[OpWork]) -> float:
         """Of one step. Bandwidth is that of a buffer as large as all that the step touches."""
+        return sum(self.parts(work).values())
+
+    def parts(self, work: Sequence[OpWork]) -> dict[str, float]:
+        """Those seconds by the names of ops."""
         touched = sum(op.bytes for op in work)
         if not touched:
-            return 0.0
-        bandwidth = self.read(touched)
-        return sum(max(op.bytes / bandwidth, self._arithmetic(op)) for op in work)
+            return {}
+        bandwidth, seconds = self.read(touched), dict.fromkeys((op.name for op in work), 0.0)
+        for op in work:
+            seconds[op.name] += max(op.bytes / bandwidth, self._arithmetic(op))
+        return seconds
 
     def mean_seconds(self, steps: Iterable[Sequence[OpWork]]) -> float:
         """Of the steps of a run, one with another."""
