@@ -12,7 +12,8 @@ from tokenizers.decoders import ByteLevel
 from tokenizers.models import BPE
 
 import checkpoints as toy
-from farthing import cli
+from farthing import cli, models
+from farthing.bench import random_packed, skeleton
 from farthing.cli import experts, heat_map, prompts
 from farthing.errors import InputError, NotFound
 from farthing.evaluate import routing, routing_file
@@ -23,6 +24,31 @@ from farthing.weight import BF16, dense
 from hand_router import HandRouter
 
 LAYERS = (1, 2, 3)
+
+
+MIXTURE = {
+    "model_type": "qwen3_moe",
+    "vocab_size": 8,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "moe_intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "mlp_only_layers": [0],
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "max_position_embeddings": 64,
+    "num_experts": 8,
+    "num_experts_per_tok": 2,
+    "norm_topk_prob": True,
+}
+
+
+def letters() -> str:
+    """A tokenizer.json whose tokens 2 to 7 are the letters a to f."""
+    made = Tokenizer(BPE({word: id for id, word in enumerate(["<s>", "</s>", *"abcdef"])}, []))
+    made.decoder = ByteLevel()
+    return str(made.to_str())
 
 
 class Routers:
@@ -40,14 +66,11 @@ class Routers:
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
-    """A mixture of hand-made routing, whose words are the letters a to f, tokens 2 to 7."""
+    """A mixture of hand-made routing."""
     folder = tmp_path / "toy"
     folder.mkdir()
     source = packed.Source(file="toy", sha256="0" * 64, kind="toy")
-    words = {word: id for id, word in enumerate(["<s>", "</s>", *"abcdef"])}
-    letters = Tokenizer(BPE(words, []))
-    letters.decoder = ByteLevel()
-    files = {"tokenizer.json": letters.to_str()}
+    files = {"tokenizer.json": letters()}
     packed.write(folder, toy.CONFIG, Routers(), source=source, files=files)
     monkeypatch.setattr(experts, "open_runner", lambda folder, config: HandRouter())
     return str(folder)
@@ -78,6 +101,19 @@ def test_every_token_of_every_prompt_is_counted_at_its_experts(model, lines, cap
     assert {len(curve) for curve in found["cache"].values()} == {8}
 
 
+def test_a_real_mixture_sends_every_token_to_as_many_experts(lines, capsys, tmp_path):
+    """A small Qwen3 mixture of random weights, on the native side, in steps of any size."""
+    shape = skeleton.Skeleton("toy", MIXTURE, models.tensors_of(MIXTURE))
+    folder = tmp_path / "mixture"
+    folder.mkdir()
+    random_packed.write(folder, shape)
+    (folder / "tokenizer.json").write_text(letters())
+    found = told(capsys, str(folder), "--prompts", lines("abcdefaabb" * 5, "fff"))
+    assert (found["tokens"], found["experts"], found["experts_a_token"]) == (53, 8, 2)
+    assert [layer["layer"] for layer in found["layers"]] == [1]
+    assert [sum(layer["counts"]) for layer in found["layers"]] == [53 * 2]
+
+
 def test_jsonl_says_the_same_as_lines(model, lines, capsys):
     plain = told(capsys, model, "--prompts", lines("ab", "cd"))
     held = [json.dumps({"text": text, "id": 1}) for text in ("ab", "cd")]
@@ -85,7 +121,13 @@ def test_jsonl_says_the_same_as_lines(model, lines, capsys):
 
 
 def test_it_ends_at_the_tokens_asked_for(model, lines, capsys):
-    assert told(capsys, model, "--prompts", lines("abcdef", "abc"), "--tokens", "7")["tokens"] == 7
+    words = [model, "--prompts", lines("abcdef", "abc", "f"), "--json", "--tokens"]
+    assert cli.main(["experts", *words, "7"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["tokens"] == 7
+    assert err == "farthing: ended at 7 tokens, in prompt 2 of 3; --tokens takes more\n"
+    assert cli.main(["experts", *words, "10"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_kept_is_what_was_run(model, lines, capsys, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -93,20 +94,17 @@ def trace(folder: Path, file: Path, tokens: int, *, chat: bool, threads: int) ->
     tokenizer = Tokenizer.open(folder)
     runner = open_runner(folder, EngineConfig(threads=threads, prefix_cache=False))
     room = min(runner.max_context, runner.pages * PAGE)
-    with counting("tokens", tokens) as told:
-        found = record(
-            runner,
-            encoded(tokenizer, texts, room=room, tokens=tokens, chat=chat),
-            experts=count,
-            layers=layers,
-            tokens=tokens,
-            told=told,
+    asked = list(encoded(tokenizer, texts, room=room, tokens=tokens, chat=chat))
+    if (whole := sum(map(len, asked))) < routing.LEAST:
+        raise InputError(f"{file}: {whole} token in all; {routing.LEAST} are the least")
+    if len(asked) < len(texts) or whole > tokens:
+        print(
+            f"farthing: ended at {tokens} tokens, in prompt {len(asked)} of {len(texts)};"
+            " --tokens takes more",
+            file=sys.stderr,
         )
-    if found.tokens < routing.LEAST:
-        raise InputError(
-            f"{file}: {found.tokens} token in all; at least {routing.LEAST} are needed"
-        )
-    return found
+    with counting("tokens", min(whole, tokens)) as told:
+        return record(runner, asked, experts=count, layers=layers, tokens=tokens, told=told)
 
 
 def open_runner(folder: Path, config: EngineConfig) -> Runner:
@@ -160,7 +158,7 @@ def headline(trace: Trace) -> str:
 
 def show(name: str, figures: Figures) -> None:
     console = Console(highlight=False)
-    console.print(f"{name}: {headline(figures.trace)}\n")
+    console.print(f"{name}: {headline(figures.trace)}\n", soft_wrap=True)
     colours = console.color_system is not None
     for line in heat_map.heat_map(figures, console.width, colours=colours):
         console.print(line, soft_wrap=True)
