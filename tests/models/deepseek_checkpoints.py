@@ -34,9 +34,9 @@ YARN: dict[str, Any] = {
     "mscale_all_dim": 0.707,
 }
 SHARED = LATENT | EXPERTS
-LOW = {"q_lora_rank": 40, "attention_bias": True}
+LOW = {"q_lora_rank": 24, "attention_bias": True}
 GROUPS = {"n_group": 4, "topk_group": 2}
-LIMITED = GROUPS | {"topk_method": "group_limited_greedy", "routed_scaling_factor": 4.0}
+LIMITED = GROUPS | {"topk_method": "group_limited_greedy", "routed_scaling_factor": 16.0}
 ONE_GROUP = {"n_group": 1, "topk_group": 1}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "V2-Lite": ("deepseek_v2", {"rope_parameters": YARN}),
