@@ -65,6 +65,13 @@ def test_a_tensor_that_nobody_takes_is_named(case: str) -> None:
         models.load(config, tensors | extra)
 
 
+def test_qwen2_moe_has_biases_unless_its_config_says_otherwise() -> None:
+    """Configs of the released models, older than the field, do not have it."""
+    name = "model.layers.0.self_attn.q_proj.bias"
+    assert name in models.tensors_of(QWEN2)
+    assert name not in models.tensors_of(QWEN2 | {"qkv_bias": False})
+
+
 def test_every_missing_tensor_is_named() -> None:
     """One at a time, each is found to be missing, experts' and router's too."""
     config, tensors = arrays("qwen2_moe")

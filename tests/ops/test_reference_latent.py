@@ -52,9 +52,9 @@ def test_every_head_sees_one_latent(kind: Any, chunk: int) -> None:
 
 def test_a_latent_given_twice_holds_what_came_last() -> None:
     q, latent, layer = normal(6, 24), normal(6, 12), LayerCache()
-    attend(np.asarray, q, normal(6, 12), layer)
-    got = attend(np.asarray, q, latent, layer)
-    np.testing.assert_array_equal(got, attend(np.asarray, q, latent, LayerCache()))
+    attend(np.asarray, q, np.concatenate([latent[:4], normal(2, 12)]), layer)
+    got = attend(np.asarray, q[4:], latent[4:], layer, 4)
+    np.testing.assert_allclose(got, attend(np.asarray, q, latent, LayerCache())[4:], atol=1e-6)
 
 
 def test_native_latents_and_queries_are_bf16() -> None:
