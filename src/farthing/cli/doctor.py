@@ -175,12 +175,13 @@ def lines(report: Report) -> Iterator[tuple[str, str]]:
 
 def sizes(found: list[Fit]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("dense model", "at int4", "fits as", "decodes at most"):
+    for heading in ("model", "awake a token", "at int4", "fits as", "decodes at most"):
         table.add_column(heading, justify="right")
     for fit in found:
         fitting = fit.widest is not None
         table.add_row(
             f"{fit.parameters:g} B",
+            "all" if fit.awake == fit.parameters else f"{fit.awake:g} B",
             gigabytes(fit.int4_bytes),
             fit.widest or "too large",
             f"{fit.decode_limit:g} tokens/s at int4" if fitting else "",
