@@ -1,6 +1,7 @@
 """FP8 and FP4 checkpoints give the numbers that transformers gets from them, to the bit."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from farthing import formats
 from farthing.errors import FormatError
 from farthing.formats import packed
 from farthing.formats.fp8 import E4M3
+from farthing.formats.fp8 import fp8 as fp8_matrix
+from farthing.formats.hf_sheets import Numbers
 from farthing.weight import BF16, E2M1
 
 FP8 = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic"}
@@ -71,6 +74,29 @@ def test_a_weight_is_its_number_times_its_blocks_scale(shape, dtype, tmp_path):
     if not (shape[0] % 128 or shape[1] % 128):
         made = Fp8Dequantize(None)._dequantize_one(weight, scales, torch.bfloat16)
         np.testing.assert_array_equal(theirs, made.float().numpy())
+
+
+def test_rows_of_a_part_of_rows_keep_their_scales():
+    codes, scales = torch.ones(300, 4).to(torch.float8_e4m3fn), torch.rand(3, 1)
+    raw = codes.view(torch.uint8).numpy()
+    whole = fp8_matrix("x", raw, Numbers("F32", scales.numpy()), (128, 128))
+    part = whole.part(slice(100, 290)).part(slice(20, 190))
+    for rows in slice(0, 16), slice(7, 170):
+        expected = whole.read().codes[120:290][rows]
+        np.testing.assert_array_equal(part.read(rows).codes, expected)
+        np.testing.assert_array_equal(part.turned().turned().read(rows).codes, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float8_e4m3fn])
+def test_of_a_matrix_only_the_rows_asked_for_are_in_memory(dtype, tmp_path):
+    weight = torch.ones(8192, 1024).to(dtype)
+    scales = {"x.weight_scale_inv": torch.ones(64, 8)} if weight.element_size() == 1 else {}
+    found = formats.open(folder_of(tmp_path, {"x.weight": weight} | scales, **fp8()))
+    tracemalloc.start()
+    found.tensor("x.weight", slice(4096, 4112))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000  # as fp32 the rows are 65 kB, the matrix is 34 MB
 
 
 @pytest.mark.parametrize("block", [(128, 128), (8, 16)])
@@ -203,6 +229,7 @@ NAN[129, 7] = 0xFF
         (CODES, torch.ones(1, 2), "scales [1, 2] for 130 x 8"),
         (CODES, torch.ones(2), "a scale for each block"),
         (CODES, torch.ones(2, 1, dtype=torch.int32), "dtype I32"),
+        (CODES.bfloat16(), torch.ones(2, 1), "dtype BF16; read are F8_E4M3"),
         (NAN.view(torch.float8_e4m3fn), torch.ones(2, 1), "an FP8 code is NaN"),
         (CODES, torch.tensor([[1.0], [np.inf]]), "a scale is not finite"),
         (CODES.view(torch.int8), torch.ones(130, 1), "one for each 32"),
