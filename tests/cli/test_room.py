@@ -93,7 +93,7 @@ def test_a_server_hears_of_the_cache_that_would_fit(smollm2):
     assert expect(smollm2, smaller, answers=64, available=have, speed=unasked).fits
 
 
-@pytest.mark.parametrize("verb", ["run", "serve"])
+@pytest.mark.parametrize("verb", ["run", "chat", "serve"])
 def test_a_verb_refuses_before_it_loads(verb, smollm2_home, capsys, monkeypatch):
     def full(folder, config, *, answers, floor):
         return expect(folder, config, answers=answers, floor=floor, available=0, speed=disk(1e7))

@@ -8,10 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from farthing.cli import models
+from farthing.cli import models, room
 from farthing.cli.choice import Choice, recommended
 from farthing.cli.lines import Lines
 from farthing.cli.local import Local
+from farthing.cli.room import FLOOR
 from farthing.config import EngineConfig
 from farthing.errors import FarthingError, InputError
 from farthing.meter.rate import dollars
@@ -34,6 +35,7 @@ def chat(
     system: str = "",
     choice: Choice = PLAIN,
     threads: int = 0,
+    floor: float = FLOOR,
 ) -> int:
     """Talk with a model in the terminal, with the running cost.
 
@@ -50,9 +52,13 @@ def chat(
         How tokens are chosen.
     threads
         Worker threads; 0 means one for each core this process may use.
+    floor
+        Refuse a model that does not fit in memory and would give fewer tokens a second than this.
     """
     folder = models.folder(model)
-    local = Local.open(folder, EngineConfig(threads=threads))
+    config = EngineConfig(threads=threads)
+    room.tell(folder, config, answers=1, floor=floor)
+    local = Local.open(folder, config)
     talk = Talk(local, choice, recommended(folder), system)
     print(f"{model} on {local.engine.runner.isa}. /help lists commands.", file=sys.stderr)
     with Lines("> ") as lines:
