@@ -10,6 +10,8 @@ from small_shapes import small
 from farthing.bench import random_packed, random_suite, random_tell
 from farthing.bench.machine import LARGEST
 from farthing.bench.random_suite import Drawn, Reads
+from farthing.bench.touched import Touched
+from farthing.ops.work import OpWork
 
 
 class Counted:
@@ -69,6 +71,29 @@ def test_more_streams_touch_more_experts_but_never_more_than_there_are(result):
     one, eight, many = (by_name[f"decode, batch {n}, depth 0"] for n in (1, 8, 32))
     assert one < eight < many
     assert many < result.weight_bytes * 2
+
+
+def test_the_work_counts_the_experts_that_were_seen():
+    class Even:
+        """Two layers of 8 experts, 2 a token, 10 bytes each; 5 are shared."""
+
+        def work_of(self, tokens, contexts, rows):
+            count = 2 if sum(tokens) == 1 else 8 if sum(tokens) > 100 else 7
+            return [OpWork("linear", 3), *[OpWork("experts", 5 + 10 * count, int8=9)] * 2]
+
+    touched = Touched(Even(), 8, 2, {4: np.array([2.0, 6.5])})
+    work = touched.work_of([1] * 4, [0] * 4, 4)
+    assert [op.bytes for op in work] == [3, 25, 70]
+    assert [op.int8 for op in work] == [0, 9, 9]
+    assert touched.work_of([1] * 3, [0] * 3, 3) == Even().work_of([1] * 3, [0] * 3, 3)
+    assert touched.mean(4) == 4.25 and touched.mean(3) is None
+
+
+def test_routing_is_watched_in_the_steps_of_each_row(result):
+    distinct = {row.name: row.distinct for row in result.rows}
+    assert distinct["decode, batch 1, depth 0"] == distinct["decode, batch 1, depth 4096"] == 2
+    assert 4 < distinct["decode, batch 8, depth 0"] < 8
+    assert distinct["prefill 512"] == 8
 
 
 def test_the_process_that_loads_tells_what_it_keeps(result):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from farthing.bench.rig import Ids, Rig, Rigs, random_tokens
-from farthing.bench.roofline import Roof
-from farthing.engine.runner import NativeRunner
+from farthing.bench.roofline import Counts, Roof
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def fill(rig: Rig, row: Row) -> None:
         rig.prefill(sequence, tokens, chunk=runner.max_step_tokens)
 
 
-def limit(roof: Roof, runner: NativeRunner, row: Row) -> float:
+def limit(roof: Roof, runner: Counts, row: Row) -> float:
     """Tokens a second at most. Work grows evenly with depth: first and last step tell the mean."""
     ends = (row.depth, row.depth + row.steps - 1)
     steps = [runner.work_of([1] * row.batch, [end] * row.batch, row.batch) for end in ends]

@@ -5,8 +5,7 @@ from itertools import count
 from time import perf_counter
 
 from farthing.bench.rig import Rigs, random_tokens
-from farthing.bench.roofline import Roof
-from farthing.engine.runner import NativeRunner
+from farthing.bench.roofline import Counts, Roof
 
 SIZES = (128, 512, 2048)
 
@@ -26,6 +25,6 @@ def measure(rigs: Rigs, tokens: int, *, chunk: int = 0) -> Callable[[], float]:
     return once
 
 
-def limit(roof: Roof, runner: NativeRunner, tokens: int) -> float:
+def limit(roof: Roof, runner: Counts, tokens: int) -> float:
     """Tokens a second at most, whatever the steps: the work of the prompt as one step."""
     return tokens / roof.seconds(runner.work_of([tokens], [0], 1))

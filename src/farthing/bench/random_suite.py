@@ -16,13 +16,17 @@ from farthing.bench.machine import LARGEST, Limits, Machine
 from farthing.bench.rig import Ids, Rigs, random_tokens
 from farthing.bench.roofline import Roof
 from farthing.bench.series import Series, interleaved
+from farthing.bench.touched import Touched, watch
 from farthing.config import EngineConfig
 from farthing.engine.runner import NativeRunner
+from farthing.formats import packed
 from farthing.formats.packed import WEIGHTS
-from farthing.ops.work import OpWork
 
 PROMPT = 512
 DEEP = 4096
+WATCHED = 8
+"""Steps of each batch whose routing is watched."""
+ROUTER = ".mlp.gate.weight"
 CACHE = 4 << 30
 """Only what is used of it is ever touched."""
 
@@ -35,7 +39,9 @@ class Taken:
     limit: float
     """The most that this machine allows."""
     step_bytes: float
-    """What a step reads, if tokens go to experts evenly."""
+    """What a step reads, of experts those that its tokens go to."""
+    distinct: float | None
+    """Experts of a layer that they go to, on average; None in a model without experts."""
     parts: dict[str, float]
     """Of the least time of a step, the share of each kind of op."""
     steps_per_second: float
@@ -71,12 +77,13 @@ def run(
     size = (folder / WEIGHTS).stat().st_size
     warm(folder / WEIGHTS)
     load = loaded.measure(folder, threads)
-    runner = NativeRunner(
-        folder, EngineConfig(threads=threads, max_step_tokens=PROMPT, cache_bytes=CACHE)
-    )
+    config = EngineConfig(threads=threads, max_step_tokens=PROMPT, cache_bytes=CACHE)
+    runner = NativeRunner(folder, config)
+    seen("routing")
+    work = touched(runner, folder, config, quick)
     machine = Machine(runner.threads)
     reads = Reads(machine, folder / WEIGHTS, size)
-    rows = measured(runner, Roof(reads, machine.peak), rounds, quick, seen)
+    rows = measured(runner, work, Roof(reads, machine.peak), rounds, quick, seen)
     seen("limits")
     return Result(
         model=folder.name,
@@ -115,39 +122,61 @@ def rows_of(runner: NativeRunner, quick: bool) -> list[decode.Row]:
     return [rows[0], rows[2]] if quick else [*rows, deep]
 
 
+def touched(runner: NativeRunner, folder: Path, config: EngineConfig, quick: bool) -> Touched:
+    """The work of the rows' steps by the experts that their tokens go to."""
+    routers = (t for name, t in packed.open(folder).tensors.items() if name.endswith(ROUTER))
+    if (router := next(routers, None)) is None:
+        return Touched(runner, 0, 0, {})
+    traced = NativeRunner(folder, config, trace=True)
+
+    def run(rigs: Rigs) -> None:
+        prefill.measure(rigs, prompt_of(runner))()
+        for batch in {row.batch for row in rows_of(runner, quick)}:
+            decode.measure(rigs, decode.Row(batch, 0, WATCHED), Drawn(runner.vocabulary))()
+
+    return Touched(runner, router.shape[0], traced.top_ks[0], watch(traced, run))
+
+
+def prompt_of(runner: NativeRunner) -> int:
+    return min(PROMPT, runner.max_context)
+
+
 def measured(
-    runner: NativeRunner, roof: Roof, rounds: int, quick: bool, seen: Callable[[str], None]
+    runner: NativeRunner,
+    work: Touched,
+    roof: Roof,
+    rounds: int,
+    quick: bool,
+    seen: Callable[[str], None],
 ) -> list[Taken]:
-    rigs, rows, prompt = Rigs(runner), rows_of(runner, quick), min(PROMPT, runner.max_context)
-    runs: dict[str, Callable[[], float]] = {f"prefill {prompt}": prefill.measure(rigs, prompt)}
-    works, limits = [runner.work_of([prompt], [0], 1)], [prefill.limit(roof, runner, prompt)]
-    steps = [prompt]
+    rigs, rows, prompt = Rigs(runner), rows_of(runner, quick), prompt_of(runner)
+    runs = {f"prefill {prompt}": prefill.measure(rigs, prompt)}
+    steps, works = [prompt], [work.work_of([prompt], [0], 1)]
+    limits = [prefill.limit(roof, work, prompt)]
     for row in rows:
         runs[row.name] = decode.measure(rigs, row, Drawn(runner.vocabulary))
-        middle = row.depth + row.steps // 2
-        works.append(runner.work_of([1] * row.batch, [middle] * row.batch, row.batch))
-        limits.append(decode.limit(roof, runner, row))
         steps.append(row.batch)
+        middle = row.depth + row.steps // 2
+        works.append(work.work_of([1] * row.batch, [middle] * row.batch, row.batch))
+        limits.append(decode.limit(roof, work, row))
     taken = interleaved(runs, rounds, seen)
     return [
-        _taken(name, taken[name], limit, work, tokens, roof)
-        for name, limit, work, tokens in zip(runs, limits, works, steps, strict=True)
+        Taken(
+            name=name,
+            rate=taken[name],
+            limit=limit,
+            step_bytes=sum(op.bytes for op in ops),
+            distinct=work.mean(tokens),
+            parts=shares(roof.parts(ops)),
+            steps_per_second=taken[name].median / tokens,
+        )
+        for name, limit, ops, tokens in zip(runs, limits, works, steps, strict=True)
     ]
 
 
-def _taken(
-    name: str, rate: Series, limit: float, work: list[OpWork], tokens: int, roof: Roof
-) -> Taken:
-    parts = roof.parts(work)
-    whole = sum(parts.values())
-    return Taken(
-        name=name,
-        rate=rate,
-        limit=limit,
-        step_bytes=sum(op.bytes for op in work),
-        parts={part: seconds / whole for part, seconds in parts.items()},
-        steps_per_second=rate.median / tokens,
-    )
+def shares(seconds: dict[str, float]) -> dict[str, float]:
+    whole = sum(seconds.values())
+    return {name: part / whole for name, part in seconds.items()}
 
 
 class Drawn:

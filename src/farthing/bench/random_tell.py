@@ -13,7 +13,7 @@ def table(result: Result) -> Group:
     title = f"{result.model}, {result.isa}, {result.threads} threads; tokens/s"
     made = Table(title=title, pad_edge=False)
     made.add_column("")
-    for heading in ("median", "limit here", "of the limit", "GB a step", "GB/s"):
+    for heading in ("median", "limit here", "of it", "experts", "GB a step", "GB/s"):
         made.add_column(heading, justify="right")
     for row in result.rows:
         made.add_row(row.name, *_cells(row))
@@ -24,6 +24,7 @@ def _cells(row: Taken) -> list[str]:
     return [
         *(f"{value:,.1f}" for value in (row.rate.median, row.limit)),
         f"{row.share:.0%}",
+        "" if row.distinct is None else f"{row.distinct:.1f}",
         f"{row.step_bytes / 1e9:.2f}",
         f"{row.bytes_per_second / 1e9:.1f}",
     ]
@@ -34,8 +35,8 @@ def lines(result: Result) -> list[str]:
     reads = [f"{size / 1e6:,.0f} MB at {rate / 1e9:.0f} GB/s" for size, rate in _reads(result)]
     rest = loaded.own_bytes - loaded.page_bytes
     return [
-        f"this machine reads {', '.join(reads)}; GB a step counts the experts that are touched if"
-        " tokens go to them evenly",
+        f"this machine reads {', '.join(reads)}; experts: of a layer, those that a step's tokens"
+        " go to, and GB a step counts no others",
         *(_parts(row) for row in result.rows),
         f"loaded in {loaded.load_seconds:.2f} s; beside {result.weight_bytes / 1e9:.2f} GB of"
         f" mapped weights and the KV cache the process keeps {rest / 1e6:,.0f} MB",
@@ -65,6 +66,7 @@ def record(result: Result) -> dict[str, Any]:
                 "limit": round(row.limit, 2),
                 "share": row.share,
                 "step_bytes": round(row.step_bytes),
+                "distinct_experts": row.distinct,
                 "bytes_per_second": round(row.bytes_per_second),
                 "shares_of_limit": row.parts,
             }

@@ -4,8 +4,17 @@ and its operations over their peaks, summed. Arithmetic only; measures nothing.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from farthing.ops.work import OpWork
+
+
+class Counts(Protocol):
+    """Tells the work of a step: a NativeRunner."""
+
+    def work_of(
+        self, tokens: Sequence[int], contexts: Sequence[int], rows: int
+    ) -> list[OpWork]: ...
 
 
 @dataclass(frozen=True, slots=True)
