@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_native import FORMS, config, folder, greedy, runner, step, tensors
+from toy_mixture import config as mixture
+from toy_mixture import tensors
+from toy_native import FORMS, config, folder, greedy, runner, step
 
 FAMILIES = {
     "llama": config(tie_word_embeddings=True),
@@ -14,7 +16,14 @@ FAMILIES = {
     "mistral": config("mistral", sliding_window=100),
     "qwen2": config("qwen2"),
     "qwen3": config("qwen3", head_dim=32),
+    "qwen3_moe": mixture("qwen3_moe"),
+    "deepseek_v2": mixture("deepseek_v2"),
+    "deepseek_v3": mixture("deepseek_v3"),
+    "gpt_oss": mixture("gpt_oss"),
 }
+MIXTURES = ["qwen3_moe", "deepseek_v2", "deepseek_v3", "gpt_oss"]
+SHORT = 200
+"""Tokens of a text where one past 512 would only take longer."""
 TOKENS = [int(t) for t in np.random.default_rng(7).integers(0, 211, 700)]
 
 
@@ -35,37 +44,45 @@ def in_chunks(r, size: int, tokens=TOKENS, sequence: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_any_chunking_equals_the_whole(isa, folders, family):
+    tokens = TOKENS[: SHORT if family in MIXTURES else None]
     r = runner(folders[family], max_step_tokens=700)
-    whole = in_chunks(r, 700)
+    whole = in_chunks(r, 700, tokens)
     for size in (64, 37, 9, 5):
-        np.testing.assert_array_equal(in_chunks(r, size, sequence=1), whole, err_msg=str(size))
+        parts = in_chunks(r, size, tokens, sequence=1)
+        np.testing.assert_array_equal(parts, whole, err_msg=str(size))
 
 
+@pytest.mark.parametrize("family", ["llama", *MIXTURES])
 @pytest.mark.parametrize("threads", [2, 3, 5])
-def test_any_number_of_threads_gives_the_same_bits(isa, folders, threads):
-    one, many = (runner(folders["llama"], threads=n, max_step_tokens=700) for n in (1, threads))
+def test_any_number_of_threads_gives_the_same_bits(isa, folders, threads, family):
+    tokens = TOKENS[: SHORT if family in MIXTURES else None]
+    one, many = (runner(folders[family], threads=n, max_step_tokens=700) for n in (1, threads))
     for size in (700, 40, 6):
-        np.testing.assert_array_equal(in_chunks(many, size), in_chunks(one, size))
+        parts = (in_chunks(r, size, tokens) for r in (many, one))
+        np.testing.assert_array_equal(*parts, err_msg=str(size))
 
 
-def test_one_token_at_a_time_equals_the_whole(isa, folders):
-    r = runner(folders["odd"], threads=2)
+@pytest.mark.parametrize("family", ["odd", *MIXTURES])
+def test_one_token_at_a_time_equals_the_whole(isa, folders, family):
+    r = runner(folders[family], threads=2)
     np.testing.assert_array_equal(in_chunks(r, 1, TOKENS[:90]), in_chunks(r, 90, TOKENS[:90]))
 
 
-def test_deep_decode_divided_among_threads_equals_prefill(isa, folders):
+@pytest.mark.parametrize("family", ["llama", *MIXTURES])
+def test_deep_decode_divided_among_threads_equals_prefill(isa, folders, family):
     """Past 512 positions a lone sequence's spans are shared out, and merged in order."""
-    r = runner(folders["llama"], threads=3, max_step_tokens=700)
+    r = runner(folders[family], threads=3, max_step_tokens=700)
     whole = in_chunks(r, 700)
     in_chunks(r, 690, TOKENS[:690], sequence=1)
     alone = [r.logits(step([(1, at, TOKENS[at : at + 2])])) for at in range(690, 700, 2)]
     np.testing.assert_array_equal(np.concatenate(alone), whole[690:])
 
 
+@pytest.mark.parametrize("family", ["qwen3", *MIXTURES])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_company_changes_nothing(isa, folders, threads):
+def test_company_changes_nothing(isa, folders, threads, family):
     """A batch of decodes at many depths beside a prefill, against each sequence alone."""
-    r = runner(folders["qwen3"], threads=threads)
+    r = runner(folders[family], threads=threads)
     lengths = [1, 3, 63, 64, 65, 130]
     alone = [in_chunks(r, 64, TOKENS[:n], sequence=9)[-1] for n in lengths]
     for s, n in enumerate(lengths):
@@ -93,8 +110,9 @@ def test_a_seeded_choice_is_the_same_alone_and_in_company(isa, folders):
     assert batched == alone and len(set(batched)) > 3
 
 
-def test_pages_in_any_order_hold_the_same_sequence(isa, folders):
-    r = runner(folders["llama"])
+@pytest.mark.parametrize("family", ["llama", "deepseek_v2"])
+def test_pages_in_any_order_hold_the_same_sequence(isa, folders, family):
+    r = runner(folders[family])
     plain = r.logits(step([(0, 0, TOKENS[:200])]))
     shuffled = step([(0, 0, TOKENS[:200])])
     shuffled.tables[0, :4] = [70, 3, 101, 9]
