@@ -71,7 +71,7 @@ def test_an_expert_of_another_shape_is_named(tmp_path):
         ("olmoe", FUSED, (6, 96, 32)),
         ("mixtral", f"{LAYER}block_sparse_moe.experts.down_proj", (6, 32, 48)),
         ("olmoe", f"{LAYER}mlp.experts.up_proj.weight", (48, 32)),
-        ("deepseek_v3", f"{LAYER}self_attn.k_b_proj.weight", (16, 12)),
+        ("deepseek_v3", f"{LAYER}self_attn.k_b_proj.weight", (16, 16)),
         ("gpt_oss", f"{LAYER}mlp.gate.weight", (6, 32)),
         ("mixtral", f"{LAYER}mlp.experts.2.up_proj.weight", (48, 32)),
     ],
@@ -104,7 +104,7 @@ def test_shapes_that_no_family_has_are_refused(name, shape, said, tmp_path):
 def test_heads_that_do_not_fit_the_latents_matrix_are_refused(key, value, tmp_path):
     saved(tmp_path, "deepseek_v2")
     set_config(tmp_path, **{key: value})
-    with pytest.raises(FormatError, match=rf"{key} is|kv_b_proj.weight'.*128 rows.*5"):
+    with pytest.raises(FormatError, match=rf"{key} is|kv_b_proj.weight'.*160 rows.*5"):
         formats.open(tmp_path)
 
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_families import FAMILIES, change, expected, rewrite, saved, set_config
 
-from farthing import formats
+from farthing import formats, models
 from farthing.formats import packed
 from farthing.weight import BF16
 
@@ -36,6 +36,7 @@ def test_every_tensor_is_what_transformers_holds(family, original, tmp_path):
     model = saved(tmp_path, family, original=original)
     found = formats.open(tmp_path)
     same(found, expected(model))
+    models.load(found.config, {name: found.layout(name) for name in found.names()})
     assert found.unused == []
     for name in found.names():
         table = len(found.layout(name).shape) == 1 or name.endswith("_proj.bias")
