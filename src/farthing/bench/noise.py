@@ -17,6 +17,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from farthing.bench.preference import Preference
 from farthing.errors import FormatError
 from farthing.formats.types import ALL, Layout, Shape, Vector
 from farthing.weight import BF16, E2M1, ROWS, Form, Matrix, dense
@@ -26,10 +27,13 @@ CODES = 1 << 25
 """Weights in a pool, at most."""
 COMMON = 32
 """Columns of the embedding that all tokens share."""
+SHARED = 1.5
+"""What stands in them."""
 SPREAD = 4.68
 """Of an INT4 code around 8, times the spread of its scale."""
 SPREAD_E2M1 = 3.2
 PRECISE = ("mlp.gate.weight", "mlp.shared_expert_gate.weight")
+EVEN = Preference()
 DAMPED = ("o_proj.weight", "down_proj.weight")
 EMBEDDING = "model.embed_tokens.weight"
 
@@ -45,13 +49,17 @@ class Kind:
 
 
 class Noise:
-    """The weights of a model whose tensors have these shapes. `skew`: the exponent of a Zipf law by
-    which a layer's experts are preferred, in an order of its own; 0 prefers none."""
+    """The weights of a model whose tensors have these shapes."""
 
     def __init__(
-        self, config: Mapping[str, Any], shapes: Mapping[str, Shape], *, skew: float = 0.0
+        self,
+        config: Mapping[str, Any],
+        shapes: Mapping[str, Shape],
+        preference: Preference = EVEN,
     ) -> None:
-        self.shapes, self.skew = dict(shapes), skew
+        self.shapes, self._preference = dict(shapes), preference
+        self._top_k = int(config.get("num_experts_per_tok", 0))
+        self._routers = [name for name in shapes if name.endswith(PRECISE[0])]
         self._fp4 = config.get("model_type") == "gpt_oss"
         self._damp = (2 * int(config["num_hidden_layers"])) ** -0.5
         self._pools: dict[Kind, Matrix] = {}
@@ -123,9 +131,11 @@ class Noise:
         random = np.random.default_rng(crc32(name.encode()))
         values = random.standard_normal((experts, width), np.float32) * np.float32(width**-0.5)
         values[:, :COMMON] = 0
-        if self.skew:
-            ranks = random.permutation(experts) + 1
-            values[:, :COMMON] = (-self.skew * np.log(ranks) / COMMON / 1.5)[:, None]
+        if name in self._routers:
+            layer = self._routers.index(name)
+            bias = self._preference.logits(layer, experts, self._top_k, random)
+            if bias is not None:
+                values[:, :COMMON] = (bias / (COMMON * SHARED))[:, None]
         return dense(values)
 
 
@@ -142,7 +152,7 @@ def make_pool(kind: Kind, rows: int) -> Matrix:
     scale = random.uniform(0.75, 1.25, (rows, groups)) * (kind.size / SPREAD)
     scale *= random.choice((-1.0, 1.0), (rows, groups))
     if kind.embeds:
-        codes[:, :COMMON], scale[:, 0] = 15, 1.5 / 7
+        codes[:, :COMMON], scale[:, 0] = 15, SHARED / 7
     return Matrix(form=kind.form, codes=codes, scale=scale.astype(np.float16))
 
 

@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.bench.noise import Kind, Noise, rows_of
+from farthing.bench.noise import EVEN, Kind, Noise, rows_of
+from farthing.bench.preference import Preference
 from farthing.bench.skeleton import Skeleton
 from farthing.config import home
 from farthing.formats import packed
@@ -35,9 +36,9 @@ def root() -> Path:
     return home() / "shapes"
 
 
-def place(skeleton: Skeleton, skew: float = 0.0) -> Path:
+def place(skeleton: Skeleton, preference: Preference = EVEN) -> Path:
     """Where the checkpoint of this shape lies once it is made."""
-    digest = skeleton.digest(VERSION, LAYOUT, skew)
+    digest = skeleton.digest(VERSION, LAYOUT, preference.skew, preference.counts)
     return root() / f"{suggested(skeleton.name)}-{digest[:10]}"
 
 
@@ -49,7 +50,7 @@ def size(skeleton: Skeleton) -> int:
 def made(
     skeleton: Skeleton,
     *,
-    skew: float = 0.0,
+    preference: Preference = EVEN,
     before: Callable[[str], None] = lambda line: None,
     progress: Progress = lambda done, total: None,
 ) -> Path:
@@ -57,20 +58,20 @@ def made(
 
     `before` is told how large it gets and how long that takes. Raises DiskFull without room.
     """
-    folder = place(skeleton, skew)
+    folder = place(skeleton, preference)
     if (folder / packed.WEIGHTS).exists():
         return folder
     root().mkdir(parents=True, exist_ok=True)
     with only(folder.name), clear_when_full(f"{skeleton.name}, random weights", root()):
         if not folder.exists():
-            _make(folder, skeleton, skew, before, progress)
+            _make(folder, skeleton, preference, before, progress)
     return folder
 
 
 def _make(
     folder: Path,
     skeleton: Skeleton,
-    skew: float,
+    preference: Preference,
     before: Callable[[str], None],
     progress: Progress,
 ) -> None:
@@ -81,12 +82,12 @@ def _make(
     seconds = count / speed(root(), min(PROBE, count // 16))
     before(
         f"writing {skeleton.name} with random weights: {count / 1e9:.1f} GB, at least"
-        f" {seconds:.0f} s, kept in {folder} until you delete it"
+        f" {max(seconds, 1):.0f} s, kept in {folder} until you delete it"
     )
     scratch = root() / f".partial-{folder.name}-{os.getpid()}"
     try:
         scratch.mkdir()
-        write(scratch, skeleton, skew=skew, progress=progress)
+        write(scratch, skeleton, preference=preference, progress=progress)
         packed.open(scratch)
         scratch.rename(folder)
     finally:
@@ -97,11 +98,11 @@ def write(
     folder: Path,
     skeleton: Skeleton,
     *,
-    skew: float = 0.0,
+    preference: Preference = EVEN,
     progress: Progress = lambda done, total: None,
 ) -> None:
     """Write the checkpoint into a folder that exists."""
-    noise = Noise(skeleton.config, skeleton.tensors, skew=skew)
+    noise = Noise(skeleton.config, skeleton.tensors, preference)
     header = _header(noise, skeleton)
     total = packed.data_bytes(header)
     (folder / "config.json").write_text(json.dumps(skeleton.config, indent=2))

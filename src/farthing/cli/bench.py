@@ -43,6 +43,7 @@ def measure(
     random: Annotated[bool, Parameter(negative=())] = False,
     layers: int | None = None,
     skew: float = 0.0,
+    routing: Path | None = None,
     gguf: Path | None = None,
 ) -> None:
     """As HELP says.
@@ -67,13 +68,18 @@ def measure(
         Of that shape, the first layers alone.
     skew
         Prefer some experts of those weights to others, by a Zipf law with this exponent.
+    routing
+        Prefer them as often as a trace did that `farthing experts --save` wrote.
     gguf
         Write those weights into this GGUF file, for other programs, and measure nothing.
     """
     if config is not None or random:
-        return _random(config, random, layers, skew, gguf, threads, rounds, quick, as_json)
-    if layers is not None or gguf is not None or skew:
-        raise InputError("--layers, --skew and --gguf are about random weights: add --config NAME")
+        given = (config, random, layers, skew, routing, gguf)
+        return _random(*given, threads, rounds, quick, as_json)
+    if layers is not None or gguf is not None or routing is not None or skew:
+        raise InputError(
+            "--layers, --skew, --routing and --gguf are about random weights: add --config NAME"
+        )
     from dataclasses import replace
 
     from farthing.bench import suite, tell
@@ -93,6 +99,7 @@ def _random(
     random: bool,
     layers: int | None,
     skew: float,
+    routing: Path | None,
     gguf: Path | None,
     threads: int,
     rounds: int,
@@ -100,6 +107,7 @@ def _random(
     as_json: bool,
 ) -> None:
     from farthing.bench import random_gguf, random_packed, random_suite, random_tell, skeleton
+    from farthing.bench.preference import Preference
 
     if config is None or not random:
         raise InputError(
@@ -108,14 +116,15 @@ def _random(
             " by its name"
         )
     shape = skeleton.read(config, layers)
+    preference = Preference(skew, () if routing is None else _counts(routing))
     with bars() as progress:
         tell = partial(progress, "writing")
         if gguf is not None:
-            random_gguf.write(gguf, shape, skew=skew, progress=tell)
+            random_gguf.write(gguf, shape, preference=preference, progress=tell)
             print(f"{gguf}: {gguf.stat().st_size / 1e9:.1f} GB")
             return
         say = partial(print, "farthing:", file=sys.stderr)
-        folder = random_packed.made(shape, skew=skew, before=say, progress=tell)
+        folder = random_packed.made(shape, preference=preference, before=say, progress=tell)
     with Console(stderr=True).status("") as status:
         result = random_suite.run(
             folder, rounds=rounds, threads=threads, quick=quick, seen=lambda row: status.update(row)
@@ -123,6 +132,12 @@ def _random(
     if not as_json:
         Console().print(random_tell.table(result))
     print(json.dumps(random_tell.record(result)))
+
+
+def _counts(trace: Path) -> tuple[tuple[int, ...], ...]:
+    from farthing.evaluate import routing, routing_file
+
+    return tuple(tuple(layer.tolist()) for layer in routing.usage(routing_file.load(trace)))
 
 
 @bench.command
