@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from farthing import cli
+from farthing import cli, models
 
 ROOT = Path(__file__).parents[1]
 NAMED = re.compile(r"`((?:src|tests|native|docs)/[\w./-]*)`")
@@ -107,6 +107,11 @@ def test_a_token_passes_what_its_life_says(file, name):
     path = next((path for path in places if path.is_file()), None)
     assert path, f"no {file}"
     assert is_defined(name, path), f"{file} has no {name}"
+
+
+def test_every_family_is_in_the_table_of_models_and_no_other():
+    told = re.findall(r"^\| [^|]+ \| `(\w+)` \|", text("docs/models.md"), re.M)
+    assert sorted(told) == sorted(models.TABLE)
 
 
 def test_a_life_is_numbered_without_gaps():
