@@ -42,7 +42,11 @@ def test_the_tightest_cgroup_above_counts(root):
 def test_file_pages_of_a_cgroup_are_room(root):
     write(root, "sys/fs/cgroup/box/memory.max", str(1024 * MIB))
     write(root, "sys/fs/cgroup/box/memory.current", str(900 * MIB))
-    write(root, "sys/fs/cgroup/box/memory.stat", f"anon 5\ninactive_file {300 * MIB}\n")
+    write(
+        root,
+        "sys/fs/cgroup/box/memory.stat",
+        f"anon 5\ninactive_file {200 * MIB}\nactive_file {100 * MIB}\n",
+    )
     write(root, "sys/fs/cgroup/box/inner/memory.max", "max\n")
     found = machine.memory(root)
     assert (found.limit, found.available) == (1024 * MIB, 424 * MIB)

@@ -97,11 +97,10 @@ def _cgroups(root: Path) -> list[Path]:
 
 
 def _reclaimable(folder: Path) -> int:
-    """File pages that the kernel gives back before it refuses: a packed model is one of them."""
-    for line in _lines(folder / "memory.stat"):
-        if line.startswith("inactive_file "):
-            return int(line.split()[1])
-    return 0
+    """File pages that the kernel gives back before it refuses: a packed model's are among them,
+    the active ones too, when it was run before."""
+    lines = (line.split() for line in _lines(folder / "memory.stat"))
+    return sum(int(line[1]) for line in lines if line[0] in ("active_file", "inactive_file"))
 
 
 def _number(path: Path) -> int | None:
