@@ -226,12 +226,13 @@ def figures(experts: int, layers: int = 2):
 @pytest.mark.parametrize("colours", [True, False])
 @pytest.mark.parametrize(("experts", "width"), [(8, 80), (64, 80), (128, 80), (384, 100), (64, 9)])
 def test_a_heat_map_folds_to_the_terminal(experts, width, colours):
-    found = [line.plain for line in heat_map.heat_map(figures(experts), width, colours=colours)]
+    lines = list(heat_map.heat_map(figures(experts), width, colours=colours))
+    found = [line.plain for line in lines]
     widest = max(width, heat_map.NARROWEST + heat_map.LEFT + heat_map.RIGHT)
     assert max(len(line) for line in found[1:-1]) <= widest
-    cells = "█" if "█" in found[1] else "▀"
-    halves = sum(line.count(cells) for line in found[1:-1]) * (2 if cells == "▀" else 1)
-    assert not colours or halves == 2 * experts
+    upper = sum(line.count("█") + line.count("▀") for line in found[1:-1])
+    lower = sum(bool(span.style.bgcolor) for line in lines[1:-1] for span in line.spans)
+    assert upper + lower == (2 * experts if colours else 0)
 
 
 def test_colours_and_shades_go_from_cold_to_hot():

@@ -46,6 +46,10 @@ def test_tokens_that_differ_touch_all_there_are():
     assert [d.measured for d in distinct(even(8, 2, 4))] == [2, 4, 8, 8, 8]
 
 
+def test_the_mean_is_over_all_runs_of_tokens():
+    assert distinct(trace([[[0, 1], [0, 1], [0, 1], [2, 3]]], 4))[1].measured == (2 + 4) / 2
+
+
 def test_sizes_double_up_to_the_whole_trace():
     assert [d.tokens for d in distinct(even(8, 2, 4))] == [1, 2, 4, 8, 16]
     assert [d.tokens for d in distinct(trace([[[0, 1]] * 7], 8))] == [1, 2, 4]
