@@ -8,6 +8,7 @@ its best form. Ends with one JSON line.
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,10 @@ def main() -> int:
         "load_average": {"before": load_before, "after": os.getloadavg()},
     }
     print(json.dumps(results.record() | about))
+    if options.remove:
+        shutil.rmtree(mine)
+        for peer in others:
+            peer.model.unlink(missing_ok=True)
     return 0
 
 
@@ -141,6 +146,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="after the warm-up of each row")
     parser.add_argument("--quick", action="store_true", help="two rounds, settings not searched")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--remove", action="store_true", help="the weights, once measured")
     options = parser.parse_args()
     if options.quick:
         options.rounds = 2

@@ -91,6 +91,8 @@ class _Plan:
             done += self.sizes[name]
             progress(done, self.total)
         writer.write_padding(out, out.tell())
+        out.flush()
+        os.fsync(out.fileno())
         writer.close()
 
     def _type(self, name: str) -> str:

@@ -116,6 +116,8 @@ def write(
             _tensor(out, noise, name, pools)
             progress(min(where.offset + where.bytes, total), total)
         out.truncate(start + total)
+        out.flush()
+        os.fsync(out.fileno())  # Or the disk would still write while something is measured.
     progress(total, total)
 
 
