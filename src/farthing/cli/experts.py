@@ -37,7 +37,7 @@ def experts(
     *,
     prompts: Path,
     tokens: int = 4096,
-    chat: bool = False,
+    chat: Annotated[bool, Parameter(negative=())] = False,
     threads: int = 0,
     png: Path | None = None,
     save: Path | None = None,
