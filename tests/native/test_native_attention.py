@@ -26,6 +26,7 @@ class Attention:
         kv_heads: int = 1,
         group: int = 1,
         window: int = 0,
+        sinks: float | list[float] | None = None,
         threads: int = 1,
         size: float = 1.0,
         seed: int = 0,
@@ -45,7 +46,10 @@ class Attention:
         self.op = OneOp(isa, max_tokens=rows, threads=threads, max_context=1024)
         self.out = self.op.shared(self.heads * width)
         slots = [self.op.input(x) for x in (self.q, self.k, self.v)]
-        self.op.native.attend(*slots, 0, self.heads, kv_heads, width, self.scale, window, None, self.out)
+        self.sinks = None if sinks is None else np.full(self.heads, sinks, np.float32)
+        self.op.native.attend(
+            *slots, 0, self.heads, kv_heads, width, self.scale, window, self.sinks, self.out
+        )
 
     def run(
         self,
@@ -91,6 +95,7 @@ class Attention:
                     kv_heads=self.kv_heads,
                     scale=self.scale,
                     window=self.window,
+                    sinks=self.sinks,
                 )
             )
 
@@ -140,6 +145,32 @@ def test_depth_across_spans(isa: str, window: int, threads: int) -> None:
     a.run([(pages, 0, list(range(655)))])
     last = a.run([(pages, 655, list(range(655, 660)))])
     np.testing.assert_array_equal(last, whole[655:])
+
+
+@pytest.mark.parametrize("sink", [-60.0, -1.0, 0.0, 3.0, 60.0])
+@pytest.mark.parametrize("window", [0, 100])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_sinks_take_weight(isa: str, threads: int, window: int, sink: float) -> None:
+    """Over two spans: a head's sink is counted once, whoever merges them."""
+    a = Attention(isa, 560, width=16, group=3, window=window, sinks=sink, threads=threads)
+    whole = a.whole(560)
+    assert_within(a, whole, 560)
+    pages = list(range(16, 32))
+    a.run([(pages, 0, list(range(555)))])
+    last = a.run([(pages, 555, list(range(555, 560)))])
+    np.testing.assert_array_equal(last, whole[555:])
+    alone = Attention(isa, 560, width=16, group=3, window=window).whole(560)
+    assert (np.abs(whole) <= np.abs(alone)).all(), "a sink gives something"
+    assert (sink < -50) == np.allclose(whole, alone, atol=1e-6)
+
+
+def test_each_head_has_its_own_sink(isa: str) -> None:
+    a = Attention(isa, 40, width=24, group=3, kv_heads=2, sinks=0.0)
+    b = Attention(isa, 40, width=24, group=3, kv_heads=2, sinks=[-4.0, 9.0, 0.0, 0.0, 2.0, 0.0])
+    both = [x.whole(40).reshape(40, 6, 24) for x in (a, b)]
+    assert_within(b, both[1].reshape(40, -1), 40)
+    same = (both[0] == both[1]).all((0, 2))
+    assert same.tolist() == [False, False, True, True, False, True]
 
 
 def test_sharp_scores(isa: str) -> None:
