@@ -228,6 +228,8 @@ NAN[129, 7] = 0xFF
         (None, torch.ones(2, 1), "scales of x.weight, which is missing"),
         (CODES, torch.ones(1, 2), "scales [1, 2] for 130 x 8"),
         (CODES, torch.ones(2), "a scale for each block"),
+        (CODES, torch.ones(0, 1), "shape [0, 1]; numbers from 1"),
+        (CODES.view(torch.int8), torch.tensor(1.0), "shape []; numbers from 1"),
         (CODES, torch.ones(2, 1, dtype=torch.int32), "dtype I32"),
         (CODES.bfloat16(), torch.ones(2, 1), "dtype BF16; read are F8_E4M3"),
         (NAN.view(torch.float8_e4m3fn), torch.ones(2, 1), "an FP8 code is NaN"),

@@ -25,6 +25,9 @@ def assemble(
     raws: Mapping[str, Raw], config: Mapping[str, Any], quantization: Quantization
 ) -> dict[str, Part]:
     """Raises FormatError naming the tensor that is missing, doubled, or of a shape no model has."""
+    for raw in raws.values():
+        if not raw.shape or min(raw.shape) < 1:
+            raise FormatError(f"{raw.what}: shape {list(raw.shape)}; numbers from 1 expected")
     made = _Assembly(raws, config, quantization)
     for raw in raws.values():
         made.take(raw)
@@ -42,8 +45,6 @@ class _Assembly:
     experts: dict[str, dict[int, tuple[Raw, Sheet]]] = field(default_factory=dict)
 
     def take(self, raw: Raw) -> None:
-        if not raw.shape or min(raw.shape) < 1:
-            raise FormatError(f"{raw.what}: shape {list(raw.shape)}; numbers from 1 expected")
         weight = self.quantization.weight_name(raw.name)
         if weight is not None:
             if weight not in self.raws:

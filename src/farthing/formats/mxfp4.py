@@ -39,7 +39,7 @@ class Fp4:
         packed, scales = self.packed[rows], e8m0(self.what, self.scales[rows])
         if np.any(scales == NAN):
             raise FormatError(f"{self.what}: a scale is NaN (E8M0 255); the file is damaged")
-        codes = np.stack([packed & 15, packed >> 4], -1).reshape(len(packed), -1)
+        codes = np.stack([packed & 15, packed >> 4], -1).reshape(len(packed), self.shape[1])
         return Matrix(form=E2M1, codes=codes, scale=scales)
 
     def part(self, rows: slice) -> "Fp4":
