@@ -6,6 +6,7 @@
 #include <nanobind/stl/tuple.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -53,6 +54,7 @@ void add_route(Model& m, size_t logits, size_t experts, size_t top_k, const std:
   m.program.op(Route{
       m.floats(logits, experts),
       {experts, top_k, score_named(score), normalise, scale, groups, top_groups, by_two, by_expert},
+      m.routers++,
       m.floats(out, 2 * top_k)});
 }
 
@@ -104,10 +106,40 @@ void add_experts(Model& m, size_t routed, size_t top_k, size_t width, const Bank
                        m.floats(out, width)});
 }
 
+// Steps after this go where they are told: for measurements and tests.
+void send(Model& m, std::optional<Routes> routes) {
+  m.given.reset();
+  if (!routes) return;
+  const auto& routers = m.program.routers();
+  require(m.program.finished() && routes->shape(0) == routers.size(),
+          "routes are routers by tokens by top_k, of a finished program");
+  const int32_t* id = routes->data();
+  for (const Router& router : routers) {
+    require(routes->shape(2) == router.top_k, "routes are routers by tokens by top_k");
+    for (size_t t = 0; t < routes->shape(1); ++t, id += router.top_k) {
+      require(id[0] >= 0 && static_cast<size_t>(id[router.top_k - 1]) < router.experts &&
+                  std::adjacent_find(id, id + router.top_k, std::greater_equal<int32_t>()) ==
+                      id + router.top_k,
+              "a token's experts are ascending, each once, and within the router's");
+    }
+  }
+  m.given = routes;
+}
+
 }  // namespace
 
 void bind_mixture(nb::class_<Model>& program) {
   program.def("head_linear", add_head_linear)
+      .def("send", send, nb::arg().noconvert().none())
+      .def("spent",
+           [](Model& m) {
+             static const char* const names[] = {"linear",  "attention", "router",
+                                                 "experts", "head",      "rest"};
+             const auto spent = m.program.spent();
+             nb::dict out;
+             for (size_t i = 0; i < spent.size(); ++i) out[names[i]] = spent[i];
+             return out;
+           })
       .def("keep",
            [](Model& m, size_t in, size_t layer, size_t width) {
              require(width && width % 8 == 0 && width <= 4096,

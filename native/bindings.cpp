@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
@@ -276,6 +277,18 @@ NB_MODULE(_native, module) {
         m.program.shared(slot), {rows, stride}, nb::find(nb::cast(&m, nb::rv_policy::reference)));
   });
 
+  // Enters a mapped file's pages into the page table, some at a time: a step would trip over each.
+  module.def(
+      "populate",
+      [](Row<uint8_t> data) {
+        constexpr size_t kPiece = size_t{64} << 20, kPage = 4096;
+        const auto begin = reinterpret_cast<uintptr_t>(data.data()) / kPage * kPage;
+        const auto end = reinterpret_cast<uintptr_t>(data.data()) + data.shape(0);
+        for (uintptr_t at = begin; at < end; at += kPiece)
+          if (madvise(reinterpret_cast<void*>(at), std::min(kPiece, end - at), MADV_POPULATE_READ))
+            return;
+      },
+      nb::call_guard<nb::gil_scoped_release>());
   module.attr("NUMERICS") = kNumerics;
   bind_limits(module);
 }

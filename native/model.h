@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,12 +22,16 @@ inline size_t within(size_t value, size_t most, const char* what) {
   return value;
 }
 
+using Routes =
+    nanobind::ndarray<const int32_t, nanobind::ndim<3>, nanobind::c_contig, nanobind::device::cpu>;
+
 // Keeps the arrays that weights point into alive.
 struct Model {
   Program program;
   std::vector<Row<uint8_t>> held;
-  size_t tapped = 0;
-  size_t embeddable = kMost;  // tokens that every table has a row for
+  size_t tapped = 0, routers = 0;
+  std::optional<Routes> given;  // where the steps' tokens go, whatever the routers say
+  size_t embeddable = kMost;    // tokens that every table has a row for
   Model(const std::string& isa, size_t threads, size_t max_tokens, size_t max_context)
       : program(kernels_named(isa), within(threads, 1024, "threads must be 1 to 1024"),
                 within(max_tokens, kMost, "a step must have room for a token"),
@@ -34,7 +39,11 @@ struct Model {
 
   std::atomic<bool> running{false};
   // Without the interpreter's lock: another Python thread may be at the door meanwhile.
-  void run(const Step& step) {
+  void run(Step step) {
+    if (given) {
+      require(given->shape(1) == step.token_count, "routes were given for as many tokens");
+      step.routes = given->data();
+    }
     require(!running.exchange(true), "a step of this program is running");
     {
       nanobind::gil_scoped_release unlocked;

@@ -64,6 +64,15 @@ size_t Weight::block_bytes() const {
   return round_up(total, 64);
 }
 
+Kind kind_of(const Op& op) {
+  if (const auto* linear = std::get_if<Linear>(&op))
+    return linear->precise ? Kind::kRouter : Kind::kLinear;
+  if (std::holds_alternative<Attend>(op)) return Kind::kAttention;
+  if (std::holds_alternative<Route>(op)) return Kind::kRouter;
+  if (std::holds_alternative<Experts>(op)) return Kind::kExperts;
+  return std::holds_alternative<Logits>(op) ? Kind::kHead : Kind::kRest;
+}
+
 size_t rounded_bytes(Rounding rounding, size_t width) {
   const size_t k = round_up(width, kGroup);
   if (rounding == Rounding::kNone) return 4 * k;
@@ -169,6 +178,8 @@ void Program::lay_out_experts() {
     if (const auto* route = std::get_if<Route>(&op)) {
       router_scratch_ = std::max(router_scratch_, route_scratch(route->router));
       last = route;
+      if (route->index != routers_.size()) throw std::invalid_argument("routers out of order");
+      routers_.push_back(route->router);
     }
     const auto* e = std::get_if<Experts>(&op);
     if (!e) continue;
@@ -268,6 +279,13 @@ void Program::plan_attention(const Step& step) {
       to = from;
     }
   }
+}
+
+std::array<uint64_t, static_cast<size_t>(Kind::kKinds)> Program::spent() {
+  const auto since = spent_;
+  timed_ = true;
+  spent_ = {};
+  return since;
 }
 
 void Program::run(const Step& step) {

@@ -8,6 +8,7 @@
 // three orders give the same bits, because every (row, token) runs the same operations in each.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <variant>
@@ -114,7 +115,8 @@ struct Keep {
 struct Route {
   size_t logits;
   Router router;
-  size_t out;  // a row of ids, then of weights
+  size_t index;  // among the routers
+  size_t out;    // a row of ids, then of weights
 };
 // Gated MLPs: gate and up [count][inner][width], down [count][width][inner]; biases are rows of
 // floats up to 16, or none. `in` is the rounded input.
@@ -161,6 +163,10 @@ struct Logits {
 using Op = std::variant<Embed, Angles, Norm, Quantize, Linear, Rope, Attend, Keep, Route, Experts,
                         SiluMul, Scale, Slice, Join, Tap, Add, Rows, Logits>;
 
+// What a step's time is told by.
+enum class Kind : uint8_t { kLinear, kAttention, kRouter, kExperts, kHead, kRest, kKinds };
+Kind kind_of(const Op& op);
+
 // What one call reads and writes. Shapes as in engine/types.py.
 struct Step {
   const int32_t *tokens, *starts, *positions, *tables, *fresh, *rows;
@@ -173,6 +179,8 @@ struct Step {
   float* logits;  // [row_count][vocabulary] or null
   float* taps;    // [taps][token_count][tap_width] or null
   size_t tap_width;
+  const int32_t*
+      routes;  // [routers][token_count][top_k]: experts to go to, chosen by others; or null
 };
 
 class Program {
@@ -203,6 +211,10 @@ class Program {
   size_t weights() const { return weights_.size(); }
   size_t taps() const { return taps_; }
   size_t tap_width() const { return tap_width_; }
+  const std::vector<Router>& routers() const { return routers_; }
+  // Nanoseconds that thread 0 spent in ops of each kind since the last call, its waiting included.
+  // The first call begins to count.
+  std::array<uint64_t, static_cast<size_t>(Kind::kKinds)> spent();
   bool finished() const { return finished_; }
   // Rows of a slot as the last step left them: for tests and for taps. A slot that another value
   // has taken since holds that one's.
@@ -271,6 +283,9 @@ class Program {
   size_t most_experts_ = 0, most_routed_ = 0;  // routed: tokens times top_k
   size_t router_scratch_ = 0;                  // floats
   size_t taps_ = 0, tap_width_ = 0;
+  std::vector<Router> routers_;
+  bool timed_ = false;
+  std::array<uint64_t, static_cast<size_t>(Kind::kKinds)> spent_{};
 };
 
 }  // namespace farthing

@@ -49,12 +49,20 @@ void keep_groups(const Router& r, float* choice, float* scratch) {
   }
 }
 
+void choose(const Router& r, const float* scores, float* choice, float* rest, int32_t* ids) {
+  std::copy_n(scores, r.experts, choice);
+  for (size_t e = 0; e < r.correction.size(); ++e) choice[e] += r.correction[e];
+  if (r.top_groups < r.groups) keep_groups(r, choice, rest);
+  best(choice, r.experts, r.top_k, ids);
+  std::sort(ids, ids + r.top_k);
+}
+
 }  // namespace
 
 size_t route_scratch(const Router& r) { return 4 * round_up(r.experts, 16); }
 
-void route(const Kernels& k, const Router& r, const float* logits, float* scratch, int32_t* ids,
-           float* weights) {
+void route(const Kernels& k, const Router& r, const float* logits, const int32_t* given,
+           float* scratch, int32_t* ids, float* weights) {
   float* scores = scratch;
   float* choice = scores + round_up(r.experts, 16);
   float* rest = choice + round_up(r.experts, 16);
@@ -64,11 +72,10 @@ void route(const Kernels& k, const Router& r, const float* logits, float* scratc
     k.sigmoid(logits, r.experts, scores);
   else
     std::copy_n(logits, r.experts, scores);
-  std::copy_n(scores, r.experts, choice);
-  for (size_t e = 0; e < r.correction.size(); ++e) choice[e] += r.correction[e];
-  if (r.top_groups < r.groups) keep_groups(r, choice, rest);
-  best(choice, r.experts, r.top_k, ids);
-  std::sort(ids, ids + r.top_k);
+  if (given)
+    std::copy_n(given, r.top_k, ids);
+  else
+    choose(r, scores, choice, rest, ids);
   for (size_t i = 0; i < r.top_k; ++i) rest[i] = scores[ids[i]];
   if (r.score == Score::kSoftmaxChosen) softmax(k, rest, r.top_k, rest);
   float total = 0.f;

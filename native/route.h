@@ -25,8 +25,8 @@ constexpr size_t kMostExperts = 4096;
 size_t route_scratch(const Router& router);
 
 // logits [experts up to 16] -> ids [top_k], ascending, and their weights. Always gives ids within
-// range, whatever the logits are.
-void route(const Kernels& k, const Router& router, const float* logits, float* scratch,
-           int32_t* ids, float* weights);
+// range, whatever the logits are. `given` are ids to take instead, ascending, or null.
+void route(const Kernels& k, const Router& router, const float* logits, const int32_t* given,
+           float* scratch, int32_t* ids, float* weights);
 
 }  // namespace farthing

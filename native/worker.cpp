@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -51,6 +52,29 @@ Worker::Order Worker::order_of(size_t count) const {
   return count >= kOwn * program_.threads() ? Order::kChunks : Order::kShared;
 }
 
+// Charges what thread 0 does to the kind of an op, where somebody asked for times.
+class Worker::Watch {
+ public:
+  Watch(Worker& worker, const Op& op)
+      : worker_(worker), kind_(kind_of(op)), counts_(worker.program_.timed_ && worker.index_ == 0) {
+    if (counts_) start_ = Clock::now();
+  }
+  ~Watch() {
+    if (!counts_) return;
+    const auto spent = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start_);
+    worker_.program_.spent_[static_cast<size_t>(kind_)] += static_cast<uint64_t>(spent.count());
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Worker& worker_;
+  const Kind kind_;
+  const bool counts_;
+  Clock::time_point start_;
+};
+
 void Worker::run(const Step& step) {
   step_ = &step;
   sections_ = 0;
@@ -66,12 +90,15 @@ void Worker::run(const Step& step) {
   for (const auto& stage : program_.stages_) {
     const Op& first = program_.ops_[stage.first];
     if (const auto* op = std::get_if<Attend>(&first)) {
+      const Watch watch(*this, first);
       attend(*op);
       meet(tokens_order_ == Order::kChunks ? Ahead{} : ahead(stage.first));
     } else if (const auto* bank = std::get_if<Experts>(&first)) {
+      const Watch watch(*this, first);
       experts(*bank);
       meet(tokens_order_ == Order::kChunks ? Ahead{} : ahead(stage.first));
     } else if (const auto* head = std::get_if<Logits>(&first)) {
+      const Watch watch(*this, first);
       logits(*head);
     } else {
       const size_t count = stage.wanted ? step.row_count : step.token_count;
@@ -111,8 +138,10 @@ void Worker::chunks(const Program::Stage& stage, size_t count) {
     if (begin >= count) break;
     const Range range{begin, std::min(count, begin + width)};
     place(stage.wanted, Order::kChunks, begin);
-    for (size_t i = stage.first; i < stage.last; ++i)
+    for (size_t i = stage.first; i < stage.last; ++i) {
+      const Watch watch(*this, program_.ops_[i]);
       std::visit([&](const auto& op) { (*this)(op, range); }, program_.ops_[i]);
+    }
     if (stage.last < program_.ops_.size())
       if (const auto* op = std::get_if<Attend>(&program_.ops_[stage.last])) (*this)(*op, range);
   }
@@ -126,6 +155,7 @@ void Worker::together(const Program::Stage& stage, Order order, size_t count) {
   bool waits = false;  // others may read what this thread has just made
   for (size_t i = stage.first; i < stage.last; ++i) {
     const Op& op = program_.ops_[i];
+    const Watch watch(*this, op);
     if (const auto* linear = std::get_if<Linear>(&op)) {
       if (waits) meet();
       share_linear(*linear, count);
@@ -301,7 +331,9 @@ void Worker::operator()(const Join& op, Range range) {
 void Worker::operator()(const Route& op, Range range) {
   for (size_t t = range.begin; t < range.end; ++t) {
     float* out = floats(op.out, t);
-    route(k_, op.router, floats(op.logits, t), router_scratch_.data(),
+    const int32_t* given = step_->routes;
+    if (given) given += (op.index * step_->token_count + t) * op.router.top_k;
+    route(k_, op.router, floats(op.logits, t), given, router_scratch_.data(),
           reinterpret_cast<int32_t*>(out), out + op.router.top_k);
   }
 }

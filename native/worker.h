@@ -18,6 +18,7 @@ class Worker {
   void run(const Step& step);
 
  private:
+  class Watch;
   enum class Order { kAlone, kShared, kChunks };
   struct Range {
     size_t begin, end;

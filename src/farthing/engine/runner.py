@@ -6,6 +6,7 @@ Knows nothing of requests: only of tokens, pages and rows.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,10 @@ class NativeRunner:
         self.parameters = parameters(recording)
         self.top_ks = [symbol.width // 2 for symbol in routers]
         self._work = Work(recording)
+        self.mapping = Thread(target=_native.populate, args=(checkpoint.mapped,), daemon=True)
+        """Maps all weights meanwhile, if memory holds them: the first steps need not wait for it."""
+        if checkpoint.mapped.nbytes < machine.memory().available:
+            self.mapping.start()
 
     def run(self, step: Step) -> Sampled:
         s, rows = step.sampling, len(step.rows)
@@ -127,6 +132,17 @@ class NativeRunner:
         out = np.empty((len(self.top_ks), len(step.tokens), 2 * top_k), np.float32)
         self.program.tap_rows(*self._where(step), out)
         return np.ascontiguousarray(out[:, :, :top_k]).view(np.int32)
+
+    def send(self, routes: NDArray[np.int32] | None) -> None:
+        """[layers with experts, T, k], as `routes` gives them: where the steps after this go.
+
+        For measurements; every step must then have T tokens. None lets the routers choose again.
+        """
+        self.program.send(None if routes is None else np.ascontiguousarray(routes, np.int32))
+
+    def spent(self) -> dict[str, int]:
+        """Nanoseconds of one thread in ops of each kind since the last call; the first begins it."""
+        return self.program.spent()
 
     def _where(self, step: Step) -> tuple[Any, ...]:
         """What the native side asks of every step, in its order."""

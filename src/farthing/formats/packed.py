@@ -83,6 +83,8 @@ class Packed:
     config: dict[str, Any]
     header: Header
     tensors: Mapping[str, PackedTensor]
+    mapped: NDArray[np.uint8]
+    """The whole file, of which the tensors are views."""
 
 
 def header_of(tensors: Tensors, source: Source) -> Header:
@@ -154,6 +156,7 @@ def open(folder: Path) -> Packed:
         config=read_json(folder / "config.json"),
         header=header,
         tensors=_tensors(path, data[start:], header),
+        mapped=data,
     )
 
 
