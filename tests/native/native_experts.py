@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from one_op import OneOp, aligned
+from one_op import OneOp
 from test_native_linear import EPS, bound
 
 from farthing import weight
@@ -18,7 +18,6 @@ from farthing.weight import Matrix
 
 Floats = NDArray[np.float32]
 Far = NDArray[np.float64]
-PAGE = 4096
 
 
 @dataclass(kw_only=True)
@@ -110,13 +109,7 @@ class Native:
         return (source, *weights, *(None if b is None else np.atleast_2d(b) for b in biases))
 
     def _weight(self, held: list[Matrix] | Matrix) -> int:
-        if isinstance(held, Matrix):
-            return self.op.weight(held)
-        parts = [weight.pack(matrix) for matrix in held]
-        parts = [np.pad(part, (0, -part.size % PAGE)) for part in parts]
-        form, shape = held[0].form, held[0].shape
-        data = aligned(np.concatenate(parts))
-        return self.op.native.weight(form.name, form.group, len(held), *shape, data)
+        return self.op.stack(held) if isinstance(held, list) else self.op.weight(held)
 
     def run(self, rows: Any, at: int = 0) -> Floats:
         """One step of tokens that stand at these rows of the mixtures' inputs: [T, H] of one."""

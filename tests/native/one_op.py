@@ -41,7 +41,7 @@ class OneOp:
         return self.native.slot(bytes, wanted, self.small, True)
 
     def floats(self, width: int) -> int:
-        return self.slot(4 * up(width, 16))
+        return self.slot(4 * up(width, 32))
 
     def shared(self, width: int) -> int:
         """For what a linear or an attention writes."""
@@ -50,6 +50,13 @@ class OneOp:
     def weight(self, matrix: Matrix) -> int:
         data = aligned(weight.pack(matrix))
         return self.native.weight(matrix.form.name, matrix.form.group, 0, *matrix.shape, data)
+
+    def stack(self, matrices: Sequence[Matrix]) -> int:
+        """Matrices of one shape and form, each on a boundary of a page of memory."""
+        parts = [weight.pack(matrix) for matrix in matrices]
+        data = np.concatenate([np.pad(part, (0, -part.size % 4096)) for part in parts])
+        form, shape = matrices[0].form, matrices[0].shape
+        return self.native.weight(form.name, form.group, len(parts), *shape, aligned(data))
 
     def input(self, values: Floats) -> int:
         """A slot that holds, for token t, row t of `values`: a sum of three bf16 tables."""
@@ -73,8 +80,14 @@ class OneOp:
         self.native.quantize(self.input(values), 1, width, "bf16" if bf16 else "int8", out)
         return out
 
-    def linear(self, x: Floats, matrix: Matrix, bias: Floats | None = None) -> int:
+    def linear(
+        self, x: Floats, matrix: Matrix, bias: Floats | None = None, *, precise: bool = False
+    ) -> int:
         out = self.shared(matrix.shape[0])
+        if precise:
+            weight = self.weight(matrix)
+            self.native.linear(self.input(x), True, [weight], [out], [bias], [None])
+            return out
         source = self.quantized(x, bf16=matrix.form.bits == 16)
         self.native.linear(source, False, [self.weight(matrix)], [out], [bias], [None])
         return out

@@ -27,6 +27,7 @@ FIVE = {"num_attention_heads": 5, "num_key_value_heads": 5}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3_moe": ("int4", config("qwen3_moe")),
     "qwen3_moe, a dense layer": ("bf16", config("qwen3_moe", mlp_only_layers=[0])),
+    "qwen3_moe, 72 wide": ("int4", config("qwen3_moe", hidden_size=72)),
     "qwen2_moe": ("q4_k", config("qwen2_moe")),
     "deepseek_v2": ("int4-min", config("deepseek_v2")),
     "deepseek_v2, low queries": ("int8", config("deepseek_v2", q_lora_rank=40)),

@@ -52,7 +52,8 @@ class Lowering:
     weights: dict[int, int] = field(default_factory=dict)
 
     def value(self, symbol: Symbol, *, small: bool = True) -> Value:
-        value = Value(4 * up(symbol.width, 16), symbol.wanted, small)
+        # A precise linear reads whole groups of its input as they are.
+        value = Value(4 * up(symbol.width, INPUT_GROUP), symbol.wanted, small)
         self.values[symbol] = value
         return value
 
