@@ -41,7 +41,7 @@ class OneOp:
         return self.native.slot(bytes, wanted, self.small, True)
 
     def floats(self, width: int) -> int:
-        return self.slot(4 * up(width, 32))
+        return self.slot(4 * up(width, 16))
 
     def shared(self, width: int) -> int:
         """For what a linear or an attention writes."""
@@ -58,17 +58,20 @@ class OneOp:
         form, shape = matrices[0].form, matrices[0].shape
         return self.native.weight(form.name, form.group, len(parts), *shape, aligned(data))
 
-    def input(self, values: Floats) -> int:
-        """A slot that holds, for token t, row t of `values`: a sum of three bf16 tables."""
+    def input(self, values: Floats, *, group: int = 16) -> int:
+        """A slot that holds, for token t, row t of `values`: a sum of three bf16 tables.
+
+        A precise linear reads groups of 32.
+        """
         width, rest, slots = values.shape[1], values.astype(np.float32), []
         for _ in range(3):
             part = weight.bf16_to_f32(weight.f32_to_bf16(rest))
             rest = rest - part
-            slots.append(self.floats(width))
+            slots.append(self.floats(up(width, group)))
             self.native.embed(self.weight(weight.dense(part)), slots[-1])
         assert not rest.any(), "three bf16 numbers don't hold these"
         for at in (1, 2):
-            out = self.floats(width)
+            out = self.floats(up(width, group))
             self.native.add(slots[0], slots[at], width, out)
             slots[0] = out
         return slots[0]
@@ -86,7 +89,7 @@ class OneOp:
         out = self.shared(matrix.shape[0])
         if precise:
             weight = self.weight(matrix)
-            self.native.linear(self.input(x), True, [weight], [out], [bias], [None])
+            self.native.linear(self.input(x, group=32), True, [weight], [out], [bias], [None])
             return out
         source = self.quantized(x, bf16=matrix.form.bits == 16)
         self.native.linear(source, False, [self.weight(matrix)], [out], [bias], [None])
