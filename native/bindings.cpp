@@ -284,6 +284,8 @@ NB_MODULE(_native, module) {
         constexpr size_t kPiece = size_t{64} << 20, kPage = 4096;
         const auto begin = reinterpret_cast<uintptr_t>(data.data()) / kPage * kPage;
         const auto end = reinterpret_cast<uintptr_t>(data.data()) + data.shape(0);
+        // What is not in memory yet comes in large pages, where the file system can.
+        madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
         for (uintptr_t at = begin; at < end; at += kPiece)
           if (madvise(reinterpret_cast<void*>(at), std::min(kPiece, end - at), MADV_POPULATE_READ))
             return;

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
-from typing import IO
 
 import msgspec
 import numpy as np
@@ -17,7 +16,8 @@ from farthing.bench.preference import Preference
 from farthing.bench.skeleton import Skeleton
 from farthing.config import home
 from farthing.formats import packed
-from farthing.formats.packed_header import ALIGNMENT, LAYOUT, MAGIC, up
+from farthing.formats.packed_header import LAYOUT, MAGIC, up
+from farthing.formats.sheets import Sheets
 from farthing.store.lock import only
 from farthing.store.names import suggested
 from farthing.store.space import clear_when_full, need
@@ -107,17 +107,19 @@ def write(
     total = packed.data_bytes(header)
     (folder / "config.json").write_text(json.dumps(skeleton.config, indent=2))
     pools: dict[Kind, NDArray[np.uint8]] = {}
-    with (folder / packed.WEIGHTS).open("wb") as out:
+    with (folder / packed.WEIGHTS).open("wb") as file:
+        out = Sheets(file)
         head = msgspec.json.encode(header)
         out.write(MAGIC + len(head).to_bytes(8, "little") + head)
         start = up(out.tell())
         for name, where in header.tensors.items():
-            out.seek(start + where.offset)
+            out.pad(start + where.offset)
             _tensor(out, noise, name, pools)
             progress(min(where.offset + where.bytes, total), total)
-        out.truncate(start + total)
-        out.flush()
-        os.fsync(out.fileno())  # Or the disk would still write while something is measured.
+        out.pad(start + total)
+        out.end()
+        file.flush()
+        os.fsync(file.fileno())  # Or the disk would still write while something is measured.
     progress(total, total)
 
 
@@ -126,7 +128,7 @@ def _header(noise: Noise, skeleton: Skeleton) -> packed.Header:
     return packed.header_of(noise, source)
 
 
-def _tensor(out: IO[bytes], noise: Noise, name: str, pools: dict[Kind, NDArray[np.uint8]]) -> None:
+def _tensor(out: Sheets, noise: Noise, name: str, pools: dict[Kind, NDArray[np.uint8]]) -> None:
     shape, kind = noise.shapes[name], noise.kind(name)
     if kind is None:
         plain = noise.layout(name).form is None
@@ -135,7 +137,7 @@ def _tensor(out: IO[bytes], noise: Noise, name: str, pools: dict[Kind, NDArray[n
     if kind not in pools:
         pools[kind] = pack(noise.pool(kind))
     for index in range(shape[0]) if len(shape) == 3 else (None,):
-        out.seek(-(-out.tell() // ALIGNMENT) * ALIGNMENT)
+        out.pad(up(out.tell()))
         for piece in _pieces(noise, name, index, pools[kind]):
             out.write(piece.data)
 

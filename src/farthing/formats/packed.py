@@ -32,6 +32,7 @@ from farthing.formats.packed_header import (
 from farthing.formats.packed_header import Header as Header
 from farthing.formats.packed_header import Place as Place
 from farthing.formats.packed_header import Source as Source
+from farthing.formats.sheets import Sheets
 from farthing.formats.types import Shape, Tensors, Vector, json_object
 from farthing.weight import ROWS, Form, Matrix, pack, unpack
 
@@ -118,23 +119,25 @@ def write(
     if a weight is not finite.
     """
     for name, text in {"config.json": json.dumps(dict(config), indent=2), **files}.items():
-        with (folder / name).open("wb") as out:
-            out.write(text.encode())
-            _settle(out)
+        with (folder / name).open("wb") as file:
+            file.write(text.encode())
+            _settle(file)
     header = header_of(tensors, source)
     total = data_bytes(header)
-    with (folder / WEIGHTS).open("wb") as out:
+    with (folder / WEIGHTS).open("wb") as file:
+        out = Sheets(file)
         head = msgspec.json.encode(header)
         out.write(MAGIC + len(head).to_bytes(8, "little") + head)
         start = up(out.tell())
         for name, place in header.tensors.items():
             for at, index in _matrices(place):
-                out.seek(start + at)
+                out.pad(start + at)
                 for piece in _pieces(tensors, name, place, index):
                     out.write(piece.data)
                     progress(min(out.tell() - start, total), total)
-        out.truncate(start + total)
-        _settle(out)
+        out.pad(start + total)
+        out.end()
+        _settle(file)
     progress(total, total)
 
 
