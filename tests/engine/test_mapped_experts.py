@@ -1,4 +1,4 @@
-"""Experts stay in the file until a token goes to them."""
+"""Weights stay in the file: mapped where memory holds them, and never copied."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from farthing import models
 from farthing.bench import random_packed, skeleton
 from farthing.config import EngineConfig
-from farthing.engine.runner import NativeRunner
+from farthing.engine.runner import NativeRunner, map_ahead
 from farthing.evaluate.routing_record import record
 from farthing.formats import packed
 
@@ -53,15 +53,25 @@ def private() -> int:
     return next(1024 * int(line.split()[1]) for line in status if line.startswith("RssAnon:"))
 
 
-def test_loading_reads_no_experts_and_copies_none(folder):
+EXPERTS = 2 * 3 * 64 * 512 * 256 * 9 // 16
+
+
+def test_loading_maps_what_memory_holds_and_copies_nothing(folder):
     weights = folder / packed.WEIGHTS
-    experts = 2 * 3 * 64 * 512 * 256 * 9 // 16
-    assert experts < weights.stat().st_size
-    before = private()
+    size, before = weights.stat().st_size, private()
+    assert size > EXPERTS
     runner = NativeRunner(folder, EngineConfig(threads=1, max_step_tokens=64), trace=True)
-    assert mapped(weights) < experts / 4
-    assert private() - before < experts / 2
+    assert runner.mapping is not None
+    runner.mapping.join()
+    assert mapped(weights) == -(-size // 4096) * 4096
     tokens = np.arange(64, dtype=np.int32).tolist()
     found = record(runner, [tokens], experts=64, layers=(0, 1), tokens=64)
     assert len(np.unique(found.ids)) > 32
-    assert mapped(weights) > experts / 2
+    assert private() - before < EXPERTS / 2
+
+
+def test_what_memory_does_not_hold_is_not_mapped_ahead(folder):
+    before = mapped(folder / packed.WEIGHTS)
+    data = packed.open(folder).mapped
+    assert map_ahead(data, available=data.nbytes) is None
+    assert mapped(folder / packed.WEIGHTS) - before < EXPERTS / 4

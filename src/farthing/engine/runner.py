@@ -43,6 +43,17 @@ def choose_isa() -> str:
     return wanted
 
 
+def map_ahead(weights: NDArray[np.uint8], available: int) -> Thread | None:
+    """Maps a file's pages in the background, if memory holds them all: else each first touch of a
+    page would interrupt a step. None if it does not hold them; experts then come as they are used.
+    """
+    if weights.nbytes >= available:
+        return None
+    thread = Thread(target=_native.populate, args=(weights,), daemon=True)
+    thread.start()
+    return thread
+
+
 class NativeRunner:
     """engine/types.py's Runner, of a model packed in a folder.
 
@@ -75,10 +86,7 @@ class NativeRunner:
         self.parameters = parameters(recording)
         self.top_ks = [symbol.width // 2 for symbol in routers]
         self._work = Work(recording)
-        self.mapping = Thread(target=_native.populate, args=(checkpoint.mapped,), daemon=True)
-        """Maps all weights meanwhile, if memory holds them: the first steps need not wait for it."""
-        if checkpoint.mapped.nbytes < machine.memory().available:
-            self.mapping.start()
+        self.mapping = map_ahead(checkpoint.mapped, machine.memory().available)
 
     def run(self, step: Step) -> Sampled:
         s, rows = step.sampling, len(step.rows)
