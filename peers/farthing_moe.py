@@ -12,7 +12,8 @@ from typing import Any
 from side import Best, searching, serve
 
 from farthing.bench import decode, prefill
-from farthing.bench.random_suite import Drawn, warm
+from farthing.bench.random_rows import Drawn
+from farthing.bench.random_suite import warm
 from farthing.bench.rig import Rigs
 from farthing.config import EngineConfig
 from farthing.engine.runner import NativeRunner

@@ -9,8 +9,11 @@ from small_shapes import small
 
 from farthing.bench import random_packed, random_suite, random_tell
 from farthing.bench.machine import LARGEST
-from farthing.bench.random_suite import Drawn, Reads
+from farthing.bench.random_rows import Drawn
+from farthing.bench.random_suite import Reads
+from farthing.bench.routings import distinct, recorded, zipf
 from farthing.bench.touched import Touched
+from farthing.errors import InputError
 from farthing.ops.work import OpWork
 
 
@@ -54,23 +57,30 @@ def result(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FARTHING_HOME", str(tmp_path_factory.mktemp("home")))
         folder = random_packed.made(small("qwen3-30b-a3b"))
-        return random_suite.run(folder, rounds=1, threads=1, quick=False, seen=lambda row: None)
+        trace = zipf(2, 8, 2).draw(100).astype(np.int32)
+        return random_suite.run(
+            folder, rounds=1, threads=1, quick=False, seen=lambda row: None, trace=trace
+        )
 
 
 def test_every_row_is_there_with_its_limit(result):
     names = ["prefill 512", *(f"decode, batch {n}, depth 0" for n in (1, 8, 32))]
-    assert [row.name for row in result.rows] == [*names, "decode, batch 1, depth 4096"]
+    names.append("decode, batch 1, depth 4096")
+    for routing in ("Zipf 1", "as recorded"):
+        names += [f"decode, batch {n}, depth 0, {routing}" for n in (8, 32)]
+    assert [row.case.name for row in result.rows] == names
     for row in result.rows:
-        assert row.rate.median > 0 and row.limit > 0
-        assert sum(row.parts.values()) == pytest.approx(1)
-        assert "experts" in row.parts
+        assert row.rate.median > 0 and row.case.limit > 0
+        for shares in (row.spent, row.least):
+            assert sum(shares.values()) == pytest.approx(1)
+            assert shares["experts"] > 0 and shares["attention"] > 0 and shares["router"] > 0
 
 
-def test_more_streams_touch_more_experts_but_never_more_than_there_are(result):
-    by_name = {row.name: row.step_bytes for row in result.rows}
-    one, eight, many = (by_name[f"decode, batch {n}, depth 0"] for n in (1, 8, 32))
-    assert one < eight < many
-    assert many < result.weight_bytes * 2
+def test_more_streams_touch_more_experts_and_skewed_ones_fewer(result):
+    read = {row.case.name: row.step_bytes for row in result.rows}
+    one, eight, many = (read[f"decode, batch {n}, depth 0"] for n in (1, 8, 32))
+    assert one < eight < many < 2 * result.weight_bytes
+    assert read["decode, batch 8, depth 0, Zipf 1"] < eight
 
 
 def test_the_work_counts_the_experts_that_were_seen():
@@ -81,19 +91,44 @@ def test_the_work_counts_the_experts_that_were_seen():
             count = 2 if sum(tokens) == 1 else 8 if sum(tokens) > 100 else 7
             return [OpWork("linear", 3), *[OpWork("experts", 5 + 10 * count, int8=9)] * 2]
 
-    touched = Touched(Even(), 8, 2, {4: np.array([2.0, 6.5])})
+    touched = Touched(Even(), 8, 2, np.array([2.0, 6.5]))
     work = touched.work_of([1] * 4, [0] * 4, 4)
     assert [op.bytes for op in work] == [3, 25, 70]
     assert [op.int8 for op in work] == [0, 9, 9]
-    assert touched.work_of([1] * 3, [0] * 3, 3) == Even().work_of([1] * 3, [0] * 3, 3)
-    assert touched.mean(4) == 4.25 and touched.mean(3) is None
 
 
 def test_routing_is_watched_in_the_steps_of_each_row(result):
-    distinct = {row.name: row.distinct for row in result.rows}
-    assert distinct["decode, batch 1, depth 0"] == distinct["decode, batch 1, depth 4096"] == 2
-    assert 4 < distinct["decode, batch 8, depth 0"] < 8
-    assert distinct["prefill 512"] == 8
+    seen = {row.case.name: row.case.distinct for row in result.rows}
+    assert seen["decode, batch 1, depth 0"] == seen["decode, batch 1, depth 4096"] == 2
+    assert 4 < seen["decode, batch 8, depth 0"] < 8
+    assert seen["prefill 512"] == 8
+
+
+def test_drawn_routes_follow_their_law_and_are_sorted():
+    routes = zipf(2, 16, 4).draw(4000)
+    assert routes.shape == (2, 4000, 4) and (np.diff(routes, axis=-1) > 0).all()
+    used = np.sort(np.bincount(routes[0].reshape(-1), minlength=16))[::-1]
+    # Without replacement: the likeliest can be taken once a token, 4,000 times.
+    assert used[0] > 3000 and used[-1] < used[0] / 4
+    assert not np.array_equal(routes[0], routes[1])
+    even = np.bincount(zipf(1, 16, 4, exponent=0).draw(4000).reshape(-1))
+    assert even.max() / even.min() < 1.2
+
+
+def test_a_trace_is_replayed_token_by_token_and_of_another_shape_refused():
+    ids = np.array([[[0, 1], [2, 3]], [[4, 5], [6, 7]]], np.int32)
+    drawn = recorded(ids, 2, 8, 2).draw(100)
+    pairs = {(tuple(a), tuple(b)) for a, b in zip(*drawn.tolist(), strict=True)}
+    assert pairs == {((0, 1), (4, 5)), ((2, 3), (6, 7))}
+    assert recorded(ids, 1, 8, 2).draw(5).shape == (1, 5, 2)
+    for layers, experts, top_k in ((3, 8, 2), (2, 7, 2), (2, 8, 3)):
+        with pytest.raises(InputError, match=rf"this model has {layers} layers with {experts}"):
+            recorded(ids, layers, experts, top_k)
+
+
+def test_distinct_experts_are_counted_by_layer():
+    steps = [np.array([[[0, 1], [0, 2]], [[3, 4], [3, 4]]]), np.array([[[0, 1]], [[0, 1]]])]
+    assert distinct(steps).tolist() == [2.5, 2.0]
 
 
 def test_the_process_that_loads_tells_what_it_keeps(result):

@@ -10,7 +10,6 @@ from small_shapes import small
 from farthing import store
 from farthing.bench import random_gguf, random_packed, skeleton
 from farthing.bench.noise import Noise
-from farthing.bench.preference import Preference, chances
 from farthing.errors import DiskFull, InputError
 from farthing.formats import packed
 from farthing.weight import Matrix
@@ -78,39 +77,11 @@ def uses(noise, tokens):
     return np.bincount(best.reshape(-1), minlength=logits.shape[1])
 
 
-def test_random_tokens_go_to_experts_evenly_and_by_a_skew_do_not():
+def test_random_tokens_go_to_experts_evenly():
     shape = small("qwen3-30b-a3b")
     tokens = np.random.default_rng(0).integers(0, 2048, 4096)
-    even, skewed = (
-        uses(Noise(shape.config, shape.tensors, Preference(skew)), tokens) for skew in (0.0, 1.0)
-    )
-    assert even.max() / even.mean() < 1.5
-    # The law wants more than all tokens of the first and a seventh of that of the last.
-    assert skewed.max() / 4096 > 0.5
-    assert skewed.min() / skewed.max() < 0.25
-
-
-def test_experts_are_used_as_a_trace_has_it():
-    shape = small("qwen3-30b-a3b")
-    recorded = (10, 20, 30, 40, 5, 45, 25, 25)
-    preference = Preference(counts=(recorded, recorded))
-    tokens = np.random.default_rng(0).integers(0, 2048, 4096)
-    used = uses(Noise(shape.config, shape.tensors, preference), tokens)
-    assert np.abs(used / used.sum() - np.array(recorded) / 200).max() < 0.04
-
-
-def test_a_trace_of_another_shape_is_refused_with_both():
-    shape = small("qwen3-30b-a3b")
-    noise = Noise(shape.config, shape.tensors, Preference(counts=((1, 2), (3, 4))))
-    with pytest.raises(InputError, match=r"2 layers of 2 experts.* layer 0 with experts has 8"):
-        noise.router("model.layers.0.mlp.gate.weight")
-
-
-@pytest.mark.parametrize("skew", [0.0, 0.5, 1.0, 2.0])
-def test_chances_keep_the_number_of_experts_that_a_token_takes(skew):
-    share = chances(np.arange(1, 65.0) ** -skew, 6)
-    assert share.sum() == pytest.approx(6, rel=0.03)
-    assert (np.diff(share) <= 1e-12).all() and share.max() <= 0.97
+    used = uses(Noise(shape.config, shape.tensors), tokens)
+    assert used.max() / used.mean() < 1.5 and used.min() / used.mean() > 0.6
 
 
 def test_weights_have_the_size_that_keeps_activations_near_one():
@@ -148,15 +119,10 @@ def test_it_is_made_once_and_is_no_model_of_the_shelf(monkeypatch):
     assert len(said) == 1
 
 
-def test_other_configs_and_skews_lie_elsewhere():
+def test_another_config_of_the_same_name_lies_elsewhere():
     one, two = small("olmoe-1b-7b"), small("olmoe-1b-7b")
     two.config["rope_theta"] = 1e6
-    places = [
-        random_packed.place(one),
-        random_packed.place(two),
-        random_packed.place(one, Preference(1.0)),
-    ]
-    assert len(set(places)) == 3
+    assert random_packed.place(one) != random_packed.place(two)
 
 
 def test_without_room_it_is_refused_with_both_counts_and_nothing_stays(monkeypatch, tmp_path):

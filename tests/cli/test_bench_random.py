@@ -37,6 +37,7 @@ def olmoe(tmp_path):
         (["--config", "olmoe-1b-7b"], "--config and --random go together"),
         (["--layers", "2"], "add --config NAME"),
         (["--gguf", "a.gguf"], "add --config NAME"),
+        (["--routing", "a.npz"], "add --config NAME"),
         (["--config", "nobody", "--random"], "these ship with farthing: deepseek-v2-lite"),
         (["--config", "olmoe-1b-7b", "--random", "--layers", "17"], "ask for 1 to 16"),
     ],

@@ -5,8 +5,7 @@ that gigabytes cost no more than writing them. What a file format makes of the p
 own affair: files of two formats hold the same model.
 
 Sizes are chosen so that activations stay near one, and a token's own embedding outweighs what the
-layers add: random routers then spread random tokens evenly. The first 32 columns of the embedding
-are the same for every token; a router's weights there are a bias, by which use can be skewed.
+layers add: random routers then spread random tokens evenly.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,6 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.bench.preference import Preference
 from farthing.errors import FormatError
 from farthing.formats.types import ALL, Layout, Shape, Vector
 from farthing.weight import BF16, E2M1, ROWS, Form, Matrix, dense
@@ -25,15 +23,10 @@ from farthing.weight import BF16, E2M1, ROWS, Form, Matrix, dense
 INT4 = Form(bits=4, group=32, scale="f16", offset="none")
 CODES = 1 << 25
 """Weights in a pool, at most."""
-COMMON = 32
-"""Columns of the embedding that all tokens share."""
-SHARED = 1.5
-"""What stands in them."""
 SPREAD = 4.68
 """Of an INT4 code around 8, times the spread of its scale."""
 SPREAD_E2M1 = 3.2
 PRECISE = ("mlp.gate.weight", "mlp.shared_expert_gate.weight")
-EVEN = Preference()
 DAMPED = ("o_proj.weight", "down_proj.weight")
 EMBEDDING = "model.embed_tokens.weight"
 
@@ -45,21 +38,13 @@ class Kind:
     form: Form
     columns: int
     size: float
-    embeds: bool = False
 
 
 class Noise:
     """The weights of a model whose tensors have these shapes."""
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        shapes: Mapping[str, Shape],
-        preference: Preference = EVEN,
-    ) -> None:
-        self.shapes, self._preference = dict(shapes), preference
-        self._top_k = int(config.get("num_experts_per_tok", 0))
-        self._routers = [name for name in shapes if name.endswith(PRECISE[0])]
+    def __init__(self, config: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
+        self.shapes = dict(shapes)
         self._fp4 = config.get("model_type") == "gpt_oss"
         self._damp = (2 * int(config["num_hidden_layers"])) ** -0.5
         self._pools: dict[Kind, Matrix] = {}
@@ -93,7 +78,7 @@ class Noise:
             return None
         columns, form = shape[-1], INT4
         if name == EMBEDDING:
-            return Kind(form, columns, 1.0, embeds=True)
+            return Kind(form, columns, 1.0)
         if self._fp4 and ".mlp.experts." in name:
             form = E2M1
         damp = self._damp if name.endswith(DAMPED) else 1.0
@@ -130,12 +115,6 @@ class Noise:
         experts, width = self.shapes[name]
         random = np.random.default_rng(crc32(name.encode()))
         values = random.standard_normal((experts, width), np.float32) * np.float32(width**-0.5)
-        values[:, :COMMON] = 0
-        if name in self._routers:
-            layer = self._routers.index(name)
-            bias = self._preference.logits(layer, experts, self._top_k, random)
-            if bias is not None:
-                values[:, :COMMON] = (bias / (COMMON * SHARED))[:, None]
         return dense(values)
 
 
@@ -151,8 +130,6 @@ def make_pool(kind: Kind, rows: int) -> Matrix:
         return Matrix(form=kind.form, codes=codes, scale=(exponent + 127).astype(np.uint8))
     scale = random.uniform(0.75, 1.25, (rows, groups)) * (kind.size / SPREAD)
     scale *= random.choice((-1.0, 1.0), (rows, groups))
-    if kind.embeds:
-        codes[:, :COMMON], scale[:, 0] = 15, SHARED / 7
     return Matrix(form=kind.form, codes=codes, scale=scale.astype(np.float16))
 
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from farthing.bench.gguf_blocks import MXFP4, Q4_0, Q4_K, encode
 from farthing.bench.gguf_head import ARCHITECTURES, head
-from farthing.bench.noise import EVEN, INT4, Kind, Noise
-from farthing.bench.preference import Preference
+from farthing.bench.noise import INT4, Kind, Noise
 from farthing.bench.skeleton import Skeleton
 from farthing.errors import FormatError, InputError
 from farthing.store.space import clear_when_full, need
@@ -33,7 +32,6 @@ def write(
     skeleton: Skeleton,
     *,
     type: Type = "q4_0",
-    preference: Preference = EVEN,
     progress: Progress = lambda done, total: None,
 ) -> None:
     """Written beside and renamed. Raises InputError without the gguf package or for an architecture
@@ -44,7 +42,7 @@ def write(
             f"{skeleton.name}: model_type {skeleton.config.get('model_type')!r} is not written as"
             f" GGUF; these are: {', '.join(ARCHITECTURES)}"
         )
-    plan = _Plan(gguf, Noise(skeleton.config, skeleton.tensors, preference), skeleton, type)
+    plan = _Plan(gguf, Noise(skeleton.config, skeleton.tensors), skeleton, type)
     need(path.parent, plan.total, f"{skeleton.name} as GGUF")
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -11,8 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.bench.noise import EVEN, Kind, Noise, rows_of
-from farthing.bench.preference import Preference
+from farthing.bench.noise import Kind, Noise, rows_of
 from farthing.bench.skeleton import Skeleton
 from farthing.config import home
 from farthing.formats import packed
@@ -23,7 +22,7 @@ from farthing.store.names import suggested
 from farthing.store.space import clear_when_full, need
 from farthing.weight import ROWS, pack
 
-VERSION = 1
+VERSION = 2
 """Raised when the same config gives other bytes."""
 PROBE = 1 << 28
 
@@ -36,9 +35,9 @@ def root() -> Path:
     return home() / "shapes"
 
 
-def place(skeleton: Skeleton, preference: Preference = EVEN) -> Path:
+def place(skeleton: Skeleton) -> Path:
     """Where the checkpoint of this shape lies once it is made."""
-    digest = skeleton.digest(VERSION, LAYOUT, preference.skew, preference.counts)
+    digest = skeleton.digest(VERSION, LAYOUT)
     return root() / f"{suggested(skeleton.name)}-{digest[:10]}"
 
 
@@ -50,7 +49,6 @@ def size(skeleton: Skeleton) -> int:
 def made(
     skeleton: Skeleton,
     *,
-    preference: Preference = EVEN,
     before: Callable[[str], None] = lambda line: None,
     progress: Progress = lambda done, total: None,
 ) -> Path:
@@ -58,20 +56,19 @@ def made(
 
     `before` is told how large it gets and how long that takes. Raises DiskFull without room.
     """
-    folder = place(skeleton, preference)
+    folder = place(skeleton)
     if (folder / packed.WEIGHTS).exists():
         return folder
     root().mkdir(parents=True, exist_ok=True)
     with only(folder.name), clear_when_full(f"{skeleton.name}, random weights", root()):
         if not folder.exists():
-            _make(folder, skeleton, preference, before, progress)
+            _make(folder, skeleton, before, progress)
     return folder
 
 
 def _make(
     folder: Path,
     skeleton: Skeleton,
-    preference: Preference,
     before: Callable[[str], None],
     progress: Progress,
 ) -> None:
@@ -87,7 +84,7 @@ def _make(
     scratch = root() / f".partial-{folder.name}-{os.getpid()}"
     try:
         scratch.mkdir()
-        write(scratch, skeleton, preference=preference, progress=progress)
+        write(scratch, skeleton, progress=progress)
         packed.open(scratch)
         scratch.rename(folder)
     finally:
@@ -98,11 +95,10 @@ def write(
     folder: Path,
     skeleton: Skeleton,
     *,
-    preference: Preference = EVEN,
     progress: Progress = lambda done, total: None,
 ) -> None:
     """Write the checkpoint into a folder that exists."""
-    noise = Noise(skeleton.config, skeleton.tensors, preference)
+    noise = Noise(skeleton.config, skeleton.tensors)
     header = _header(noise, skeleton)
     total = packed.data_bytes(header)
     (folder / "config.json").write_text(json.dumps(skeleton.config, indent=2))

@@ -16,15 +16,28 @@ def table(result: Result) -> Group:
     for heading in ("median", "limit here", "of it", "experts", "GB a step", "GB/s"):
         made.add_column(heading, justify="right")
     for row in result.rows:
-        made.add_row(row.name, *_cells(row))
-    return Group(made, *lines(result))
+        made.add_row(row.case.name, *_cells(row))
+    return Group(made, shares(result), *lines(result))
+
+
+def shares(result: Result) -> Table:
+    """Where a step's time goes, and where it would go at the limit."""
+    kinds = sorted({kind for row in result.rows for kind in (*row.spent, *row.least)})
+    made = Table(title="share of one thread's time, and of the least time", pad_edge=False)
+    made.add_column("")
+    for kind in kinds:
+        made.add_column(kind, justify="right")
+    for row in result.rows:
+        both = ((row.spent.get(kind, 0.0), row.least.get(kind, 0.0)) for kind in kinds)
+        made.add_row(row.case.name, *(f"{spent:.0%}, {least:.0%}" for spent, least in both))
+    return made
 
 
 def _cells(row: Taken) -> list[str]:
     return [
-        *(f"{value:,.1f}" for value in (row.rate.median, row.limit)),
+        *(f"{value:,.1f}" for value in (row.rate.median, row.case.limit)),
         f"{row.share:.0%}",
-        "" if row.distinct is None else f"{row.distinct:.1f}",
+        "" if row.case.distinct is None else f"{row.case.distinct:.1f}",
         f"{row.step_bytes / 1e9:.2f}",
         f"{row.bytes_per_second / 1e9:.1f}",
     ]
@@ -37,7 +50,6 @@ def lines(result: Result) -> list[str]:
     return [
         f"this machine reads {', '.join(reads)}; experts: of a layer, those that a step's tokens"
         " go to, and GB a step counts no others",
-        *(_parts(row) for row in result.rows),
         f"loaded in {loaded.load_seconds:.2f} s; beside {result.weight_bytes / 1e9:.2f} GB of"
         f" mapped weights and the KV cache the process keeps {rest / 1e6:,.0f} MB",
     ]
@@ -45,12 +57,6 @@ def lines(result: Result) -> list[str]:
 
 def _reads(result: Result) -> list[tuple[int, float]]:
     return sorted({**result.limits.read, **result.read_file}.items())
-
-
-def _parts(row: Taken) -> str:
-    most_first = sorted(row.parts.items(), key=lambda part: -part[1])
-    parts = ", ".join(f"{name} {share:.0%}" for name, share in most_first)
-    return f"{row.name}: of the least time, {parts}"
 
 
 def record(result: Result) -> dict[str, Any]:
@@ -61,14 +67,15 @@ def record(result: Result) -> dict[str, Any]:
         "threads": result.threads,
         "weight_bytes": result.weight_bytes,
         "rates": {
-            row.name: {
+            row.case.name: {
                 **series(row.rate),
-                "limit": round(row.limit, 2),
+                "limit": round(row.case.limit, 2),
                 "share": row.share,
-                "step_bytes": round(row.step_bytes),
-                "distinct_experts": row.distinct,
+                "step_bytes": row.step_bytes,
+                "distinct_experts": row.case.distinct,
                 "bytes_per_second": round(row.bytes_per_second),
-                "shares_of_limit": row.parts,
+                "shares_of_time": row.spent,
+                "shares_of_least_time": row.least,
             }
             for row in result.rows
         },

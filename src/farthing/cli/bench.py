@@ -42,7 +42,6 @@ def measure(
     config: str | None = None,
     random: Annotated[bool, Parameter(negative=())] = False,
     layers: int | None = None,
-    skew: float = 0.0,
     routing: Path | None = None,
     gguf: Path | None = None,
 ) -> None:
@@ -66,19 +65,17 @@ def measure(
         Measure that shape with random INT4 weights. They are written once, gigabytes of them.
     layers
         Of that shape, the first layers alone.
-    skew
-        Prefer some experts of those weights to others, by a Zipf law with this exponent.
     routing
-        Prefer them as often as a trace did that `farthing experts --save` wrote.
+        Also decode with tokens going where this trace's did: `farthing experts --save` wrote it.
     gguf
         Write those weights into this GGUF file, for other programs, and measure nothing.
     """
     if config is not None or random:
-        given = (config, random, layers, skew, routing, gguf)
+        given = (config, random, layers, routing, gguf)
         return _random(*given, threads, rounds, quick, as_json)
-    if layers is not None or gguf is not None or routing is not None or skew:
+    if layers is not None or gguf is not None or routing is not None:
         raise InputError(
-            "--layers, --skew, --routing and --gguf are about random weights: add --config NAME"
+            "--layers, --routing and --gguf are about random weights: add --config NAME"
         )
     from dataclasses import replace
 
@@ -98,7 +95,6 @@ def _random(
     config: str | None,
     random: bool,
     layers: int | None,
-    skew: float,
     routing: Path | None,
     gguf: Path | None,
     threads: int,
@@ -107,7 +103,7 @@ def _random(
     as_json: bool,
 ) -> None:
     from farthing.bench import random_gguf, random_packed, random_suite, random_tell, skeleton
-    from farthing.bench.preference import Preference
+    from farthing.evaluate import routing_file
 
     if config is None or not random:
         raise InputError(
@@ -116,28 +112,27 @@ def _random(
             " by its name"
         )
     shape = skeleton.read(config, layers)
-    preference = Preference(skew, () if routing is None else _counts(routing))
     with bars() as progress:
         tell = partial(progress, "writing")
         if gguf is not None:
-            random_gguf.write(gguf, shape, preference=preference, progress=tell)
+            random_gguf.write(gguf, shape, progress=tell)
             print(f"{gguf}: {gguf.stat().st_size / 1e9:.1f} GB")
             return
         say = partial(print, "farthing:", file=sys.stderr)
-        folder = random_packed.made(shape, preference=preference, before=say, progress=tell)
+        folder = random_packed.made(shape, before=say, progress=tell)
+    trace = None if routing is None else routing_file.load(routing).ids
     with Console(stderr=True).status("") as status:
         result = random_suite.run(
-            folder, rounds=rounds, threads=threads, quick=quick, seen=lambda row: status.update(row)
+            folder,
+            rounds=rounds,
+            threads=threads,
+            quick=quick,
+            seen=lambda row: status.update(row),
+            trace=trace,
         )
     if not as_json:
         Console().print(random_tell.table(result))
     print(json.dumps(random_tell.record(result)))
-
-
-def _counts(trace: Path) -> tuple[tuple[int, ...], ...]:
-    from farthing.evaluate import routing, routing_file
-
-    return tuple(tuple(layer.tolist()) for layer in routing.usage(routing_file.load(trace)))
 
 
 @bench.command
