@@ -14,6 +14,9 @@ from farthing.ops.rotation import Rotation, rotation_from_hf
 LARGEST = 1 << 24
 """No size in a config may be above this: far more than any model has, and small enough to add."""
 
+MOST = {"num_hidden_layers": 4096}
+"""What is counted one by one before any tensor is looked for."""
+
 LAYER_TYPES = ("full_attention", "sliding_attention")
 
 
@@ -104,12 +107,15 @@ def filled(hf: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
 
 
 def whole(hf: Mapping[str, Any], name: str, default: int | None = None, *, least: int = 1) -> int:
-    """A whole number from `least` to LARGEST. Null counts as absent; FormatError otherwise."""
-    value = hf.get(name)
+    """A whole number from `least` to the most a config may say. Null counts as absent.
+
+    Raises FormatError otherwise.
+    """
+    value, most = hf.get(name), MOST.get(name, LARGEST)
     value = default if value is None else value
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise FormatError(
-            f"config.json: {name} is {value!r}; expected a whole number from {least} to {LARGEST}"
+            f"config.json: {name} is {value!r}; expected a whole number from {least} to {most}"
         )
     return value
 
