@@ -12,11 +12,11 @@ from farthing.bench.tell import limits_record, series
 def table(result: Result) -> Group:
     title = f"{result.model}, {result.isa}, {result.threads} threads; tokens/s"
     made = Table(title=title, pad_edge=False)
-    made.add_column("")
+    made.add_column("", no_wrap=True)
     for heading in ("median", "limit here", "of it", "experts", "GB a step", "GB/s"):
         made.add_column(heading, justify="right")
     for row in result.rows:
-        made.add_row(row.case.name, *_cells(row))
+        made.add_row(_short(row), *_cells(row))
     return Group(made, shares(result), *lines(result))
 
 
@@ -24,13 +24,18 @@ def shares(result: Result) -> Table:
     """Where a step's time goes, and where it would go at the limit."""
     kinds = sorted({kind for row in result.rows for kind in (*row.spent, *row.least)})
     made = Table(title="share of one thread's time, and of the least time", pad_edge=False)
-    made.add_column("")
+    made.add_column("", no_wrap=True)
     for kind in kinds:
         made.add_column(kind, justify="right")
     for row in result.rows:
         both = ((row.spent.get(kind, 0.0), row.least.get(kind, 0.0)) for kind in kinds)
-        made.add_row(row.case.name, *(f"{spent:.0%}, {least:.0%}" for spent, least in both))
+        made.add_row(_short(row), *(f"{spent:.0%}, {least:.0%}" for spent, least in both))
     return made
+
+
+def _short(row: Taken) -> str:
+    """Narrow enough for a table."""
+    return row.case.name.removeprefix("decode, ").replace(", depth 0", "")
 
 
 def _cells(row: Taken) -> list[str]:
