@@ -23,13 +23,15 @@ def table(result: Result) -> Group:
 def shares(result: Result) -> Table:
     """Where a step's time goes, and where it would go at the limit."""
     kinds = sorted({kind for row in result.rows for kind in (*row.spent, *row.least)})
-    made = Table(title="share of one thread's time, and of the least time", pad_edge=False)
+    made = Table(title="% of one thread's time / of the least time", pad_edge=False)
     made.add_column("", no_wrap=True)
     for kind in kinds:
         made.add_column(kind, justify="right")
     for row in result.rows:
         both = ((row.spent.get(kind, 0.0), row.least.get(kind, 0.0)) for kind in kinds)
-        made.add_row(_short(row), *(f"{spent:.0%}, {least:.0%}" for spent, least in both))
+        made.add_row(
+            _short(row), *(f"{100 * spent:.0f} / {100 * least:.0f}" for spent, least in both)
+        )
     return made
 
 
