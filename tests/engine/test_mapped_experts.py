@@ -1,5 +1,7 @@
 """Weights stay in the file: mapped where memory holds them, and never copied."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +77,22 @@ def test_what_memory_does_not_hold_is_not_mapped_ahead(folder):
     data = packed.open(folder).mapped
     assert map_ahead(data, available=data.nbytes) is None
     assert mapped(folder / packed.WEIGHTS) - before < EXPERTS / 4
+
+
+ENDS = """
+import tempfile
+import numpy as np
+from farthing.engine.runner import map_ahead
+with tempfile.TemporaryFile() as file:
+    file.truncate({megabytes} << 20)
+    map_ahead(np.memmap(file, np.uint8, mode="r"), 1 << 62)
+"""
+
+
+@pytest.mark.parametrize("megabytes", [1, 16, 1 << 18])
+def test_a_program_may_end_while_weights_are_mapped(megabytes):
+    """The last are 256 GB, of which it maps as much as it has time for."""
+    command = [sys.executable, "-c", ENDS.format(megabytes=megabytes)]
+    for _ in range(3):
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr

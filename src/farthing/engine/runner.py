@@ -6,7 +6,7 @@ Knows nothing of requests: only of tokens, pages and rows.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Thread
+from threading import Thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from farthing.ops.record import Recording
 from farthing.ops.work import OpWork, Work
 
 PAGE = 64
+MAPPED_AT_ONCE = 64 << 20
 
 
 def runnable() -> list[str]:
@@ -46,10 +47,20 @@ def choose_isa() -> str:
 def map_ahead(weights: NDArray[np.uint8], available: int) -> Thread | None:
     """Maps a file's pages in the background, if memory holds them all: else each first touch of a
     page would interrupt a step. None if it does not hold them; experts then come as they are used.
+
+    Stops where the program ends. A daemon would not do: it is ended inside the native call, which
+    ends the process by abort.
     """
     if weights.nbytes >= available:
         return None
-    thread = Thread(target=_native.populate, args=(weights,), daemon=True)
+
+    def populate() -> None:
+        for at in range(0, weights.nbytes, MAPPED_AT_ONCE):
+            if not main_thread().is_alive():
+                return
+            _native.populate(weights[at : at + MAPPED_AT_ONCE])
+
+    thread = Thread(target=populate)
     thread.start()
     return thread
 
@@ -149,7 +160,7 @@ class NativeRunner:
         self.program.send(None if routes is None else np.ascontiguousarray(routes, np.int32))
 
     def spent(self) -> dict[str, int]:
-        """Nanoseconds of one thread in ops of each kind since the last call; the first begins it."""
+        """Nanoseconds of one thread in ops of each kind since the last call; the first begins."""
         return self.program.spent()
 
     def _where(self, step: Step) -> tuple[Any, ...]:
