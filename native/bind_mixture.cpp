@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "model.h"
@@ -54,8 +55,9 @@ void add_route(Model& m, size_t logits, size_t experts, size_t top_k, const std:
   m.program.op(Route{
       m.floats(logits, experts),
       {experts, top_k, score_named(score), normalise, scale, groups, top_groups, by_two, by_expert},
-      m.routers++,
+      m.routers,
       m.floats(out, 2 * top_k)});
+  ++m.routers;  // one that was refused has no number
 }
 
 // Rows of a table, each padded to 16 lanes.
@@ -106,24 +108,33 @@ void add_experts(Model& m, size_t routed, size_t top_k, size_t width, const Bank
                        m.floats(out, width)});
 }
 
+using Routes = nb::ndarray<const int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+
 // Steps after this go where they are told: for measurements and tests.
 void send(Model& m, std::optional<Routes> routes) {
+  m.resting();
   m.given.reset();
   if (!routes) return;
   const auto& routers = m.program.routers();
   require(m.program.finished() && routes->shape(0) == routers.size(),
           "routes are routers by tokens by top_k, of a finished program");
-  const int32_t* id = routes->data();
+  Given given{{routes->data(), routes->data() + routes->size()}, routes->shape(1)};
+  const int32_t* id = given.ids.data();
   for (const Router& router : routers) {
     require(routes->shape(2) == router.top_k, "routes are routers by tokens by top_k");
-    for (size_t t = 0; t < routes->shape(1); ++t, id += router.top_k) {
+    for (size_t t = 0; t < given.tokens; ++t, id += router.top_k) {
       require(id[0] >= 0 && static_cast<size_t>(id[router.top_k - 1]) < router.experts &&
                   std::adjacent_find(id, id + router.top_k, std::greater_equal<int32_t>()) ==
                       id + router.top_k,
               "a token's experts are ascending, each once, and within the router's");
     }
   }
-  m.given = routes;
+  m.given = std::move(given);
+}
+
+void latent_width(size_t width) {
+  require(width && width % 8 == 0 && width <= 4096,
+          "a latent's width must be a multiple of 8 and at most 4096");
 }
 
 }  // namespace
@@ -133,6 +144,7 @@ void bind_mixture(nb::class_<Model>& program) {
       .def("send", send, nb::arg().noconvert().none())
       .def("spent",
            [](Model& m) {
+             m.resting();
              static const char* const names[] = {"linear",  "attention", "router",
                                                  "experts", "head",      "rest"};
              const auto spent = m.program.spent();
@@ -142,13 +154,13 @@ void bind_mixture(nb::class_<Model>& program) {
            })
       .def("keep",
            [](Model& m, size_t in, size_t layer, size_t width) {
-             require(width && width % 8 == 0 && width <= 4096,
-                     "a latent's width must be a multiple of 8 and at most 4096");
+             latent_width(width);
              m.program.op(Keep{m.floats(in, width), layer, width});
            })
       .def("attend_latent",
            [](Model& m, size_t q, size_t layer, size_t heads, size_t groups, size_t width,
               size_t value_width, float scale, size_t out) {
+             latent_width(width);
              require(groups && heads && heads % groups == 0, "groups must divide the heads");
              require(value_width && value_width % 16 == 0 && value_width <= width,
                      "values must be a multiple of 16 wide, and part of the latent");

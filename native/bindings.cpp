@@ -78,6 +78,7 @@ void add_linear(Model& m, size_t in, bool precise, std::vector<size_t> weights,
   require(weights.size() == outs.size() && weights.size() == biases.size() &&
               weights.size() == residuals.size(),
           "parts differ in number");
+  require(!weights.empty(), "a linear of no weights");
   for (size_t i = 0; i < weights.size(); ++i) {
     const Weight& w = m.weight(weights[i]);
     require(!precise || w.form == Form::kBf16, "a precise linear has weights in bf16");

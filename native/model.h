@@ -22,16 +22,20 @@ inline size_t within(size_t value, size_t most, const char* what) {
   return value;
 }
 
-using Routes =
-    nanobind::ndarray<const int32_t, nanobind::ndim<3>, nanobind::c_contig, nanobind::device::cpu>;
+// Where the tokens of a step go, whatever the routers say: [routers][tokens][top_k], checked. A
+// copy, for Python may write to its array later.
+struct Given {
+  std::vector<int32_t> ids;
+  size_t tokens;
+};
 
 // Keeps the arrays that weights point into alive.
 struct Model {
   Program program;
   std::vector<Row<uint8_t>> held;
   size_t tapped = 0, routers = 0;
-  std::optional<Routes> given;  // where the steps' tokens go, whatever the routers say
-  size_t embeddable = kMost;    // tokens that every table has a row for
+  std::optional<Given> given;
+  size_t embeddable = kMost;  // tokens that every table has a row for
   Model(const std::string& isa, size_t threads, size_t max_tokens, size_t max_context)
       : program(kernels_named(isa), within(threads, 1024, "threads must be 1 to 1024"),
                 within(max_tokens, kMost, "a step must have room for a token"),
@@ -41,8 +45,8 @@ struct Model {
   // Without the interpreter's lock: another Python thread may be at the door meanwhile.
   void run(Step step) {
     if (given) {
-      require(given->shape(1) == step.token_count, "routes were given for as many tokens");
-      step.routes = given->data();
+      require(given->tokens == step.token_count, "routes were given for another number of tokens");
+      step.routes = given->ids.data();
     }
     require(!running.exchange(true), "a step of this program is running");
     {
@@ -52,6 +56,8 @@ struct Model {
     running = false;
   }
 
+  // What a step reads or writes must not change under it.
+  void resting() const { require(!running, "a step of this program is running"); }
   void building() const { require(!program.finished(), "the program is finished"); }
   // A slot wide enough for that many floats.
   size_t floats(size_t slot, size_t width, size_t heads = 1) const {

@@ -8,6 +8,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "check.h"
 #include "worker.h"
 
 namespace farthing {
@@ -102,6 +103,8 @@ size_t Program::weight(Weight weight) {
 void Program::op(Op op) { ops_.push_back(std::move(op)); }
 
 void Program::finish(size_t cache_bytes) {
+  if (!stages_.empty()) throw std::invalid_argument("the program could not be finished before");
+  check_ops(ops_, slots_);
   lay_out_stages();
   const size_t together = kOwn * threads();
   for (const Slot& slot : slots_) {
@@ -115,7 +118,6 @@ void Program::finish(size_t cache_bytes) {
     logits_stride_ = round_up(vocabulary_, kRows);
     logits_.reset(aligned<float>(kLogitRows * logits_stride_));
   }
-  check_keeps();
   lay_out_taps();
   lay_out_experts();
   lay_out_cache(cache_bytes);
@@ -150,17 +152,6 @@ void Program::lay_out_stages() {
   close(ops_.size());
 }
 
-void Program::check_keeps() const {
-  bool waiting = false;
-  for (const Op& op : ops_) {
-    if (std::holds_alternative<Keep>(op)) waiting = true;
-    if (std::holds_alternative<Linear>(op)) waiting = false;
-    if (const auto* attend = std::get_if<Attend>(&op))
-      if (attend->latent && waiting)
-        throw std::invalid_argument("no linear stands between keeping latents and attending");
-  }
-}
-
 void Program::lay_out_taps() {
   for (const Op& op : ops_) {
     const auto* tap = std::get_if<Tap>(&op);
@@ -173,19 +164,14 @@ void Program::lay_out_taps() {
 
 void Program::lay_out_experts() {
   size_t hidden = 0, shared_hidden = 0;
-  const Route* last = nullptr;
   for (const Op& op : ops_) {
     if (const auto* route = std::get_if<Route>(&op)) {
       router_scratch_ = std::max(router_scratch_, route_scratch(route->router));
-      last = route;
       if (route->index != routers_.size()) throw std::invalid_argument("routers out of order");
       routers_.push_back(route->router);
     }
     const auto* e = std::get_if<Experts>(&op);
     if (!e) continue;
-    if (!last || last->out != e->routed || last->router.experts != e->experts ||
-        last->router.top_k != e->top_k)
-      throw std::invalid_argument("experts must read what a router of as many wrote before them");
     const auto row = [&](const Bank& bank) {
       const bool bf16 = weights_[bank.down].form == Form::kBf16;
       return round_up(rounded_bytes(bf16 ? Rounding::kBf16 : Rounding::kInt8, bank.inner), 64);

@@ -237,7 +237,6 @@ class Program {
   void lay_out_stages();
   void lay_out_taps();
   void lay_out_experts();
-  void check_keeps() const;
   void lay_out_cache(size_t cache_bytes);
   void lay_out_pieces();
   size_t tile_bytes() const;
