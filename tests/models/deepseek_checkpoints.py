@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 import transformers
-from oracle import checkpoint, randomised
 from torch import nn
 from transformers.models.deepseek_v2 import modeling_deepseek_v2 as v2
 from transformers.models.qwen2_moe.modeling_qwen2_moe import Qwen2MoeTopKRouter
+
+from models.oracle import checkpoint, randomised
 
 LATENT: dict[str, Any] = {
     "num_key_value_heads": 3,
@@ -82,7 +83,8 @@ def plain_heads(changes: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """DeepSeekMoE-16B, which transformers lacks: its Llama, with its V2's experts for MLPs."""
     hf = EXPERTS | {"n_shared_experts": 2, "moe_layer_freq": 1} | changes
     known = {name: value for name, value in hf.items() if value is not None}
-    moe = transformers.DeepseekV2Config(hidden_size=48, num_attention_heads=3, **known)
+    sizes: dict[str, Any] = {"hidden_size": 48, "num_attention_heads": 3}
+    moe = transformers.DeepseekV2Config(**sizes | known)
 
     config, theirs = checkpoint("llama", **changes)
     for i, layer in enumerate(theirs.model.layers):

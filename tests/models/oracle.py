@@ -6,13 +6,13 @@ from unittest.mock import patch
 import numpy as np
 import torch
 import transformers
-from canonical import canonical, matrices
 from numpy.typing import NDArray
 
 from farthing import models
 from farthing.ops import reference
 from farthing.ops.reference_cache import Cache, Step
 from farthing.ops.reference_linear import bind
+from models.canonical import canonical, matrices
 
 Logits = NDArray[np.float32]
 
