@@ -23,7 +23,7 @@ def table(result: Result) -> Group:
 def shares(result: Result) -> Table:
     """Where a step's time goes, and where it would go at the limit."""
     kinds = sorted({kind for row in result.rows for kind in (*row.spent, *row.least)})
-    made = Table(title="% of one thread's time / of the least time", pad_edge=False)
+    made = Table(title="% of one thread's time / of the least time", box=None, pad_edge=False)
     made.add_column("", no_wrap=True)
     for kind in kinds:
         made.add_column(kind, justify="right")
