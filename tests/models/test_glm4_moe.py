@@ -1,5 +1,6 @@
 """GLM-4-MoE against transformers, in fp32: half-turned heads, sigmoid routing, shared experts."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -134,3 +135,38 @@ def test_a_missing_tensor_is_named(name: str) -> None:
     del state[f"model.layers.1.mlp.{name}"]
     with pytest.raises(FormatError, match=rf"no tensor model\.layers\.1\.mlp\.{name}"):
         models.load(config, state)
+
+
+def test_the_published_model_is_as_large_as_it_is_said_to_be() -> None:
+    """GLM-4.5-Air, 106.9 B without its prediction layer, by its config.json."""
+    published = {
+        "model_type": "glm4_moe",
+        "attention_bias": True,
+        "head_dim": 128,
+        "hidden_act": "silu",
+        "hidden_size": 4096,
+        "partial_rotary_factor": 0.5,
+        "intermediate_size": 10944,
+        "max_position_embeddings": 131072,
+        "moe_intermediate_size": 1408,
+        "norm_topk_prob": True,
+        "num_attention_heads": 96,
+        "n_group": 1,
+        "topk_group": 1,
+        "n_routed_experts": 128,
+        "n_shared_experts": 1,
+        "routed_scaling_factor": 1.0,
+        "num_experts_per_tok": 8,
+        "first_k_dense_replace": 1,
+        "num_hidden_layers": 46,
+        "num_key_value_heads": 8,
+        "num_nextn_predict_layers": 1,
+        "rms_norm_eps": 1e-5,
+        "rope_scaling": None,
+        "rope_theta": 1000000,
+        "tie_word_embeddings": False,
+        "use_qk_norm": False,
+        "vocab_size": 151552,
+    }
+    tensors = models.tensors_of(published)
+    assert round(sum(math.prod(shape) for shape in tensors.values()) / 1e9) == 107

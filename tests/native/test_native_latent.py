@@ -207,3 +207,15 @@ def test_a_shared_page_serves_both(isa: str) -> None:
     tails = a.run([([0, 5], 64, list(range(64, 70))), ([0, 6], 64, list(range(64, 70)))])
     np.testing.assert_array_equal(tails[:6], whole[64:])
     np.testing.assert_array_equal(tails[6:], whole[64:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("heads", "groups", "rows"), [(16, 2, 600), (128, 8, 200)])
+def test_the_sizes_of_the_models_themselves(isa: str, heads: int, groups: int, rows: int) -> None:
+    a = Latent(isa, rows, heads=heads, groups=groups, width=576, value=512, threads=2)
+    whole = a.whole(rows)
+    a.assert_within(whole, rows)
+    for count in (1, 5):
+        a.run([(PAGES, 0, list(range(rows - count)))])
+        last = a.run([(PAGES, rows - count, list(range(rows - count, rows)))])
+        np.testing.assert_array_equal(last, whole[-count:])
