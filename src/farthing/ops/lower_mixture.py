@@ -7,6 +7,7 @@ import numpy as np
 from farthing.ops.lowering import Instruction, Lowering, quantized, rounding, vector
 from farthing.ops.mixture import Bank, Router
 from farthing.ops.record import Note
+from farthing.weight import ROWS
 
 LATENT_HEADS = 16
 """Heads that a thread attends with at once, at most: they share a latent's values, turned once."""
@@ -14,6 +15,11 @@ LATENT_HEADS = 16
 
 def head_linear(lowering: Lowering, note: Note) -> None:
     tensor = note.weights[0]
+    if tensor.shape[1] % ROWS:
+        raise ValueError(
+            f"tensor {tensor.name} is {list(tensor.shape)}; a head's matrix must have a multiple of"
+            f" {ROWS} rows"
+        )
     source = quantized(lowering, note.inputs[0], rounding(tensor), tensor.shape[0])
     weight, out = lowering.weight(tensor), lowering.value(note.out, small=False)
     lowering.add("linear", [source], [out], lambda p: p.head_linear(source.slot, weight, out.slot))
