@@ -1,36 +1,13 @@
 """`farthing serve` with the real model, as a user starts it."""
 
-import os
 import subprocess
 import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import openai
 import pytest
+from serve_verb import MAIN, environment, serve
 
-import farthing
-
-SOURCE = Path(farthing.__file__).parents[1]
-MAIN = "import sys; from farthing.cli import main; sys.exit(main())"
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
-
-
-@contextmanager
-def serve(*arguments: str):
-    process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "serve", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-    )
-    try:
-        yield process, process.stdout.readline()
-    finally:
-        process.terminate()
-        with process.stdout:
-            rest = process.stdout.read()
-        assert process.wait(20) == 0, rest
 
 
 @pytest.fixture
@@ -65,7 +42,6 @@ def test_it_answers_as_itself_streamed_whole_alone_and_among_others(client):
 
 def test_a_refused_setting_is_named(smollm2_home):
     command = [sys.executable, "-c", MAIN, "serve", "smollm2-135m", "--host", "0.0.0.0"]
-    env = os.environ | {"PYTHONPATH": str(SOURCE)}
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment())
     assert refused.returncode == 2
     assert refused.stderr.startswith("farthing: 0.0.0.0 can be reached") and refused.stdout == ""
