@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from by_numpy import read_by_numpy
 from numpy.typing import NDArray
 from toy_native import greedy, runner, step
 
-from farthing import models
 from farthing.formats import packed
-from farthing.ops.reference_cache import Cache, Step
-from farthing.ops.reference_linear import Tensor, bind
 from farthing.weight import E2M1
 from models.oracle import their_logits
 from small_mixtures import CASES, FP4, VOCABULARY, Pulled, pulled
@@ -51,24 +49,7 @@ def all_pulled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pulled]:
 
 @pytest.fixture(scope="module")
 def by_numpy(all_pulled: dict[str, Pulled]) -> dict[str, Logits]:
-    return {case: read_by_numpy(one.folder) for case, one in all_pulled.items()}
-
-
-def read_by_numpy(folder: Path) -> Logits:
-    """The packed folder's own tensors on the same page, rounded as the native side rounds."""
-    checkpoint = packed.open(folder)
-    held = {name: numbers(tensor) for name, tensor in checkpoint.tensors.items()}
-    model = models.load(checkpoint.config, bind(held, "int8"))
-    cache = Cache.empty(model.shape.layers, arithmetic="native")
-    return model.forward(Step.of([(0, 0, TOKENS)]), cache)
-
-
-def numbers(tensor: packed.PackedTensor) -> Tensor:
-    if tensor.form is None:
-        return tensor.vector()
-    if len(tensor.shape) == 3:
-        return [tensor.matrix(index) for index in range(tensor.shape[0])]
-    return tensor.matrix()
+    return {case: read_by_numpy(one.folder, TOKENS) for case, one in all_pulled.items()}
 
 
 def natively(folder: Path, threads: int = 1, size: int = LENGTH) -> Logits:
