@@ -20,8 +20,8 @@ from server.toy_model import write_toy
 
 VOCABULARY = 259
 """The toy tokenizer's: three special tokens and every byte."""
-LIKELY = 24
-"""Tokens that answers are made of, the last of the vocabulary."""
+LIKELY = slice(67, 91)
+"""Tokens that answers are made of: letters from a to x."""
 TOLD = 8
 QUERIES = ("q_proj.weight", "q_b_proj.weight", "q_norm.weight")
 ROUTERS = ("mlp.gate.weight", "router.weight")
@@ -144,7 +144,8 @@ def _clear(theirs: Any) -> None:
     """
     hidden = theirs.config.hidden_size
     with torch.no_grad():
-        theirs.lm_head.weight[:-LIKELY] *= 0.125
+        theirs.lm_head.weight *= 0.125
+        theirs.lm_head.weight[LIKELY] *= 8
         theirs.model.embed_tokens.weight *= 4
         for name, parameter in theirs.named_parameters():
             if name.endswith(ROUTERS):
