@@ -239,6 +239,9 @@ struct Precise {
   }
 };
 
+// Tokens of the tile for what a tile of M leaves over: mostly one of just that many.
+constexpr int fewer(int m) { return m > 4 ? 4 : m - 1; }
+
 // All tokens over R blocks, in tiles of M tokens and then fewer. While a group of blocks is
 // computed, its successor is fetched, a share with every tile.
 template <class Kind, int R, int M>
@@ -250,14 +253,14 @@ static void sweep(const LinearTask& t, size_t block, size_t* token, size_t* done
       !next || (!last && block + 2 * R > t.block1) ? 0 : (lines + steps - 1) / steps;
   for (; *token + M <= t.tokens; *token += M, ++*done)
     Kind::template tile<R, M>(t, block, *token, next + *done * (t.k / kGroup) * ahead * 64, ahead);
-  if constexpr (M > 1) sweep<Kind, R, M / 2>(t, block, token, done, tiles);
+  if constexpr (M > 1) sweep<Kind, R, fewer(M)>(t, block, token, done, tiles);
 }
 
 template <class Kind, int R, int M>
 static void linear(const LinearTask& t) {
-  // How many tiles a group of blocks takes: whole ones, then halves of what is left.
+  // How many tiles a group of blocks takes: whole ones, then fewer.
   size_t tiles = t.tokens / M, left = t.tokens % M;
-  for (int width = M / 2; width; width /= 2) {
+  for (int width = fewer(M); width; width = fewer(width)) {
     tiles += left / static_cast<size_t>(width);
     left %= static_cast<size_t>(width);
   }
