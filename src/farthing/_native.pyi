@@ -1,4 +1,5 @@
-# What native/bindings.cpp gives to Python, and bind_mixture.cpp. tests/test_exports.py holds the names to the module.
+# What native/bindings.cpp and bind_mixture.cpp give to Python. tests/test_exports.py holds the
+# names to the module.
 
 from collections.abc import Sequence
 from typing import Any
