@@ -6,11 +6,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from hand_router import HandRouter
 
 from farthing.errors import FormatError, InputError, NotFound
 from farthing.evaluate import routing_file
 from farthing.evaluate.routing_record import record
+from hand_router import HandRouter
 
 LAYERS = (1, 2, 3)
 
