@@ -278,18 +278,17 @@ NB_MODULE(_native, module) {
         m.program.shared(slot), {rows, stride}, nb::find(nb::cast(&m, nb::rv_policy::reference)));
   });
 
-  // Enters a mapped file's pages into the page table, some at a time: a step would trip over each.
+  // Enters pages of a mapped file into the page table: a step would trip over each.
   module.def(
       "populate",
       [](Row<uint8_t> data) {
-        constexpr size_t kPiece = size_t{64} << 20, kPage = 4096;
-        const auto begin = reinterpret_cast<uintptr_t>(data.data()) / kPage * kPage;
-        const auto end = reinterpret_cast<uintptr_t>(data.data()) + data.shape(0);
+        constexpr uintptr_t kPage = 4096;
+        const auto at = reinterpret_cast<uintptr_t>(data.data());
+        void* begin = reinterpret_cast<void*>(at / kPage * kPage);
+        const size_t bytes = at % kPage + data.shape(0);
         // What is not in memory yet comes in large pages, where the file system can.
-        madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-        for (uintptr_t at = begin; at < end; at += kPiece)
-          if (madvise(reinterpret_cast<void*>(at), std::min(kPiece, end - at), MADV_POPULATE_READ))
-            return;
+        madvise(begin, bytes, MADV_HUGEPAGE);
+        madvise(begin, bytes, MADV_POPULATE_READ);
       },
       nb::call_guard<nb::gil_scoped_release>());
   module.attr("NUMERICS") = kNumerics;
