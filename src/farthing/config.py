@@ -25,6 +25,9 @@ def ledger() -> str:
     return os.environ.get("FARTHING_LEDGER") or str(home() / "ledger.db")
 
 
+KV_BITS = (16, 8, 4)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineConfig:
     threads: int = 0
@@ -45,7 +48,13 @@ class EngineConfig:
     prefix_cache: bool = True
     """Keep the pages of finished sequences, and start from them when a prompt begins alike."""
 
+    kv_bits: int = 16
+    """Bits of a number in the KV cache: 16 (bf16), 8 or 4. Fewer hold more context and lose a
+    little: a lever, see formats/quality.py."""
+
     def __post_init__(self) -> None:
+        if self.kv_bits not in KV_BITS:
+            raise InputError(f"kv_bits is {self.kv_bits}; it must be one of {KV_BITS}")
         for name, least in (
             ("threads", 0),
             ("cache_bytes", 1 << 20),

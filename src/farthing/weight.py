@@ -9,7 +9,7 @@ The packed bytes hold blocks of 16 rows, one block after another, each a multipl
              8 bits   [K/4][16][4] bytes
              16 bits  [K/2][16][2] bf16
     scales   [G][16] fp16, fp32 or e8m0; two-level: [S][16] fp16, then [G][16] int8 or uint8
-    minima   like scales, where the form has them
+    minima   like scales, where the form has them; zeros too, as fp16
 
 K is rounded up to 32, rows to 16. Padding rows have scale zero, padding columns meet zero inputs.
 """
@@ -27,11 +27,13 @@ COLUMNS = 32
 SUPER = 256
 
 Scale = Literal["none", "f16", "f32", "e8m0", "two_level"]
-Offset = Literal["none", "min"]
+Offset = Literal["none", "min", "zero"]
 Lookup = Literal["none", "e2m1"]
 
 TWICE = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int16)
 """Twice the value of each E2M1 code: a sign, two bits of exponent, one of mantissa (OCP MX 1.0)."""
+ZERO = 2048
+"""The largest zero: whole numbers up to here are exact in fp16, and their products in fp32."""
 NAN = 255
 """The one e8m0 scale that is no power of two."""
 
@@ -40,8 +42,8 @@ NAN = 255
 class Form:
     """How the numbers of one matrix are stored.
 
-    A weight is `scale * (code - bias)`, where bias is 8 or 128, or with a minimum
-    `scale * code + minimum`. Two-level (Q4_K and its kin): scale = super_scale * sub_scale and
+    A weight is `scale * (code - bias)`, where bias is 8 or 128; with a minimum it is
+    `scale * code + minimum`, with a zero (a whole number, one a group) `scale * (code - zero)`. Two-level (Q4_K and its kin): scale = super_scale * sub_scale and
     minimum = -(super_minimum * sub_minimum), sub-values being whole numbers.
     With lookup "e2m1" a weight is `scale * value`, the value a 4-bit float that the code names.
     Scale "e8m0" is a power of two, its exponent in a byte, biased by 127.
@@ -62,7 +64,7 @@ class Form:
 
     @property
     def bias(self) -> int:
-        if self.offset == "min" or self.lookup != "none" or self.bits == 16:
+        if self.offset != "none" or self.lookup != "none" or self.bits == 16:
             return 0
         return 1 << (self.bits - 1)
 
@@ -79,7 +81,7 @@ class Form:
                 "two_level": 2 * supers + groups,
                 "none": 0,
             }[self.scale]
-            total += ROWS * one * (2 if self.offset == "min" else 1)
+            total += ROWS * one * (2 if self.offset != "none" else 1)
         return _up(total, 64)
 
     def bytes(self, rows: int, columns: int) -> int:
@@ -97,6 +99,7 @@ class Matrix:
 
     codes [N, K] uint8, or uint16 holding bf16 when form.bits is 16.
     scale, minimum [N, G]: fp16, fp32, e8m0 (uint8), or whole numbers (int8, uint8) if two-level.
+    zero [N, G] fp16, whole numbers up to ZERO: the code that means nothing.
     super_scale, super_minimum [N, S] fp16, two-level only.
     """
 
@@ -104,6 +107,7 @@ class Matrix:
     codes: NDArray[Any]
     scale: NDArray[Any] | None = None
     minimum: NDArray[Any] | None = None
+    zero: NDArray[np.float16] | None = None
     super_scale: NDArray[np.float16] | None = None
     super_minimum: NDArray[np.float16] | None = None
 
@@ -136,6 +140,9 @@ class Matrix:
             scale = scale * self._spread(self.super_scale)
         if self.form.offset == "none":
             return scale, np.zeros_like(scale)
+        if self.zero is not None:
+            # exact: 11 bits of scale by 11 of a whole number
+            return scale, -(scale * self.zero.astype(np.float32))
         assert self.minimum is not None
         minimum = self.minimum.astype(np.float32)
         if self.super_minimum is not None:
@@ -175,7 +182,8 @@ def pack(matrix: Matrix) -> NDArray[np.uint8]:
     if form.bits == 4:
         codes = codes[..., :4] | codes[..., 4:] << 4
     parts = [codes]
-    for values in (matrix.super_scale, matrix.scale, matrix.super_minimum, matrix.minimum):
+    offsets = (matrix.super_minimum, matrix.minimum, matrix.zero)
+    for values in (matrix.super_scale, matrix.scale, *offsets):
         if values is not None:
             parts.append(_interleave(values, blocks))
     out = np.zeros((blocks, form.block_bytes(k)), np.uint8)
@@ -221,10 +229,11 @@ def unpack(data: NDArray[np.uint8], form: Form, rows: int, columns: int) -> Matr
     two = form.scale == "two_level"
     low = kinds.get(form.scale, np.uint8 if form.offset == "min" else np.int8)
     fields: dict[str, Any] = {}
-    for name in ("scale", "minimum") if form.offset == "min" else ("scale",):
+    names = {"none": ("scale",), "min": ("scale", "minimum"), "zero": ("scale", "zero")}
+    for name in names[form.offset]:
         if two:
             fields[f"super_{name}"] = take(supers, np.float16)
-        fields[name] = take(groups, low)
+        fields[name] = take(groups, np.float16 if name == "zero" else low)
     return Matrix(form=form, codes=codes, **fields)
 
 

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
@@ -163,6 +164,16 @@ def open(folder: Path) -> Packed:
     )
 
 
+def identity(folder: Path) -> str:
+    """sha256 of the header: it names the source by its hash, and where every tensor lies in which
+    form. Cheap however large the weights are. Raises as `open` does."""
+    path = folder / WEIGHTS
+    data: NDArray[np.uint8] = np.asarray(np.memmap(path, np.uint8, "r"))
+    length = int.from_bytes(data[8:16].tobytes(), "little")
+    read_header(path, data)
+    return sha256(data[: 16 + length].tobytes()).hexdigest()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     try:
         return json_object(path.read_bytes(), str(path))
@@ -243,7 +254,8 @@ def _check_finite(what: str, tensor: Matrix | Vector) -> None:
     elif tensor.form.scale == "e8m0":
         good = _finite_powers(tensor)
     else:
-        scales = (tensor.scale, tensor.minimum, tensor.super_scale, tensor.super_minimum)
+        levels = (tensor.super_scale, tensor.super_minimum)
+        scales = (tensor.scale, tensor.minimum, tensor.zero, *levels)
         good = all(bool(np.isfinite(x).all()) for x in scales if x is not None)
     if not good:
         raise FormatError(f"{what} holds NaN or infinity; the file is damaged")

@@ -82,7 +82,9 @@ def check_place(what: str, place: Place, end: int, size: int) -> None:
 
 def _check_form(what: str, form: Form) -> None:
     """The lookup and its scale go with each other alone, and floats have no scale."""
-    if form.bits < 16 and form.scale not in ("none", "e8m0"):
+    if form.offset == "zero" and form.scale != "f16":
+        good = False
+    elif form.bits < 16 and form.scale not in ("none", "e8m0"):
         good = form.group > 0 and form.lookup == "none"
     else:
         good = form in (BF16, E2M1)

@@ -157,7 +157,7 @@ def _linear_codes(
         scale = scales[:, part.start // COLUMNS, None]
         group = part.start // matrix.form.group
         y += weight_scale[:, group] * scale * products.astype(np.float32)
-        if matrix.form.offset == "min":
+        if matrix.form.offset != "none":
             y += offset[:, group] * scale * sums.astype(np.float32)
     return y
 
