@@ -43,7 +43,8 @@ class Form:
     """How the numbers of one matrix are stored.
 
     A weight is `scale * (code - bias)`, where bias is 8 or 128; with a minimum it is
-    `scale * code + minimum`, with a zero (a whole number, one a group) `scale * (code - zero)`. Two-level (Q4_K and its kin): scale = super_scale * sub_scale and
+    `scale * code + minimum`, with a zero (a whole number, one a group) `scale * (code - zero)`.
+    Two-level (Q4_K and its kin): scale = super_scale * sub_scale and
     minimum = -(super_minimum * sub_minimum), sub-values being whole numbers.
     With lookup "e2m1" a weight is `scale * value`, the value a 4-bit float that the code names.
     Scale "e8m0" is a power of two, its exponent in a byte, biased by 127.
