@@ -1,0 +1,166 @@
+"""The grid that each group of a matrix is rounded to: its scale and offset, found by search.
+
+Shapes: N outputs, K inputs, G groups of g inputs in a row (the last may be short).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing.errors import InputError
+from farthing.quantize.types import Weights
+from farthing.weight import Form, Matrix
+
+SHRINK = {4: np.linspace(0.66, 1.05, 14), 8: np.linspace(0.97, 1.0, 2)}
+"""Ranges tried, as shares of the span of a group: clipping its ends makes all steps finer."""
+TILE = 1 << 16
+"""Weights searched at a time, so that they stay in the cache."""
+FLOAT = {"f16": np.float16, "f32": np.float32}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Weight of a code c: scale * c + low, both [N, G] fp32 and exact in what the form stores."""
+
+    form: Form
+    scale: Weights
+    low: Weights
+
+    def spread(self, columns: int) -> tuple[Weights, Weights]:
+        """Scale and low of every column: [N, K]."""
+        scale, low = (np.repeat(x, self.form.group, 1)[:, :columns] for x in (self.scale, self.low))
+        return scale, low
+
+    def codes(self, weight: Weights) -> NDArray[np.uint8]:
+        """The nearest code of each weight [N, K], ties to even."""
+        scale, low = self.spread(weight.shape[1])
+        return nearest(weight, scale, low, self.form).astype(np.uint8)
+
+    def matrix(self, codes: NDArray[np.uint8]) -> Matrix:
+        kind: Any = FLOAT[self.form.scale]
+        scale = self.scale.astype(kind)
+        if self.form.offset == "min":
+            return Matrix(form=self.form, codes=codes, scale=scale, minimum=self.low.astype(kind))
+        if self.form.offset == "zero":
+            zero = np.rint(-self.low * _inverse(self.scale)).astype(np.float16)
+            return Matrix(form=self.form, codes=codes, scale=scale, zero=zero)
+        return Matrix(form=self.form, codes=codes, scale=scale)
+
+
+def check(weight: Weights, form: Form) -> None:
+    """Raises InputError for a form that nothing rounds to, and weights that are no numbers."""
+    if form.bits == 16 or form.scale not in FLOAT or form.lookup != "none":
+        raise InputError(
+            f"no method rounds to the form {form.name}; expected 4 or 8 bits with a scale"
+            " f16 or f32, symmetric or with a minimum or a zero"
+        )
+    finite(weight, "weight")
+
+
+def finite(values: Weights, what: str) -> None:
+    """Raises InputError naming the first number that is NaN or infinite."""
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise InputError(
+            f"{what}{list(at)} is {values[at]}, and {int(wrong.sum())} of {values.size} are NaN or"
+            " infinite; expected finite numbers: the checkpoint is damaged, or fp16 overflowed"
+        )
+
+
+def search(weight: Weights, form: Form, importance: Weights | None = None) -> Grid:
+    """The grid of least squared error of weight [N, K], its columns weighted by importance [K].
+
+    Each group's range is shrunk step by step; for each range the codes are rounded and scale and
+    minimum refitted to them by least squares (as llama.cpp's quantizers do); the best is kept.
+    """
+    n, k = weight.shape
+    share = np.ones(k, np.float32) if importance is None else importance.astype(np.float32)
+    share = _blocks(share[None], form.group, "constant")
+    x = _blocks(weight, form.group, "edge")
+    step = max(1, TILE // x[0].size)
+    parts = [_search(x[at : at + step], share, form) for at in range(0, n, step)]
+    scale, low = (np.concatenate(both) for both in zip(*parts, strict=True))
+    return Grid(form=form, scale=scale, low=low)
+
+
+def nearest(x: Weights, scale: Weights, low: Weights, form: Form) -> Weights:
+    """Codes as fp32, in range."""
+    code = (x - low) * _inverse(scale)
+    np.rint(code, out=code)
+    clipped: Weights = np.clip(code, 0, (1 << form.bits) - 1, out=code)
+    return clipped
+
+
+def _search(x: Weights, share: Weights, form: Form) -> tuple[Weights, Weights]:
+    """Scale and low [N, G] of groups [N, G, g]."""
+    least, best_scale, best_low = None, None, None
+    for start in _starts(x, form):
+        code = nearest(x, *start, form)
+        scale, low = stored(*_fit(x, share, code, form), form)
+        error = x - (nearest(x, scale, low, form) * scale + low)
+        cost = np.einsum("ngi,ngi->ng", error * error, np.broadcast_to(share, x.shape))[..., None]
+        if least is None or best_scale is None:
+            least, best_scale, best_low = cost, scale, low
+            continue
+        better = cost < least
+        least = np.where(better, cost, least)
+        best_scale, best_low = np.where(better, scale, best_scale), np.where(better, low, best_low)
+    assert best_scale is not None and best_low is not None
+    return best_scale[..., 0], best_low[..., 0]
+
+
+def _starts(x: Weights, form: Form) -> list[tuple[Weights, Weights]]:
+    low, high = x.min(-1, keepdims=True), x.max(-1, keepdims=True)
+    top, shrink = (1 << form.bits) - 1, SHRINK[form.bits].astype(np.float32)
+    if form.offset != "none":
+        middle, span = (high + low) / 2, high - low
+        return [(span * f / top, middle - span * f / 2) for f in shrink]
+    # the end that is farther out gets the code -8: a scale may be negative
+    far = np.where(-low > high, low, high)
+    return [(s, -form.bias * s) for f in shrink for s in (far * (f / -form.bias),)]
+
+
+def _fit(x: Weights, share: Weights, code: Weights, form: Form) -> tuple[Weights, Weights]:
+    """Scale and low of least weighted squared error for codes."""
+
+    def total(a: Weights) -> Weights:
+        return np.asarray((a * share).sum(-1, keepdims=True))
+
+    if form.offset == "none":
+        whole = code - form.bias
+        scale = total(x * whole) * _inverse(total(whole * whole))
+        return scale, -form.bias * scale
+    one, c, cc = total(np.ones_like(x)), total(code), total(code * code)
+    y, cy = total(x), total(code * x)
+    scale = (one * cy - c * y) * _inverse(one * cc - c * c)
+    return scale, (y - scale * c) * _inverse(one)
+
+
+def stored(scale: Weights, low: Weights, form: Form) -> tuple[Weights, Weights]:
+    """As the form stores them, in fp32."""
+    kind: Any = FLOAT[form.scale]
+    with np.errstate(over="ignore"):
+        scale = scale.astype(kind).astype(np.float32)
+        if form.offset == "none":
+            low = -form.bias * scale
+        elif form.offset == "min":
+            low = low.astype(kind).astype(np.float32)
+        else:
+            zero = np.clip(np.rint(-low * _inverse(scale)), 0, (1 << form.bits) - 1)
+            low = -zero * scale
+    return scale, low
+
+
+def _inverse(x: Weights) -> Weights:
+    """1 / x, and 0 of 0: a group without a scale has one value."""
+    inverse: Weights = np.divide(1, x, out=np.zeros_like(x), where=x != 0)
+    return inverse
+
+
+def _blocks(x: Weights, group: int, mode: Any) -> Weights:
+    """[N, K] -> [N, G, g], a short last group filled up."""
+    n, k = x.shape
+    return np.pad(x, ((0, 0), (0, -k % group)), mode).reshape(n, -1, group)
