@@ -27,10 +27,8 @@ def scales(weights: Sequence[Weights], form: Form, moments: Moments) -> Weights:
     finite(moments.magnitude, "magnitude")
     if not moments.count or not moments.magnitude.max() > 0:
         raise InputError("no calibration data for this input; give this layer tokens")
-    size = moments.magnitude / moments.magnitude.mean()
-    size = np.maximum(size, np.float32(1e-4))
-    tried = [(size**power).astype(np.float32) for power in POWERS]
-    tried = [s / np.sqrt(s.max() * s.min()) for s in tried]
+    size = np.maximum(moments.magnitude / moments.magnitude.mean(), np.float32(1e-4))
+    tried: list[Weights] = [(size**power).astype(np.float32) for power in POWERS]
     errors = [sum(_error(w, form, s, moments.hessian) for w in weights) for s in tried]
     return tried[int(np.argmin(errors))]
 

@@ -156,7 +156,8 @@ def stored(scale: Weights, low: Weights, form: Form) -> tuple[Weights, Weights]:
 
 def _inverse(x: Weights) -> Weights:
     """1 / x, and 0 of 0: a group without a scale has one value."""
-    inverse: Weights = np.divide(1, x, out=np.zeros_like(x), where=x != 0)
+    there: Any = x != 0
+    inverse: Weights = np.divide(1, x, out=np.zeros_like(x), where=there)
     return inverse
 
 
