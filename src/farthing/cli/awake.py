@@ -40,20 +40,20 @@ class Awake:
         return self.always_bytes + self.chosen_bytes
 
 
-def awake(folder: Path) -> Awake:
+def awake(folder: Path, kv_bits: int = 16) -> Awake:
     """Of a packed folder; reads its header and no weights. FormatError if no page takes it."""
     checkpoint = packed.open(folder)
     model = models.load(checkpoint.config, checkpoint.tensors)
     recording = Recording(model.shape.layers)
     model.forward(recording, recording)
-    return of(recording, model.shape.max_context)
+    return of(recording, model.shape.max_context, kv_bits)
 
 
-def of(recording: Recording, max_context: int) -> Awake:
+def of(recording: Recording, max_context: int, kv_bits: int = 16) -> Awake:
     """Of the notes of a page that was run on packed tensors."""
     counts = parameters(recording)
     products = [product for note in recording.notes if (product := product_of(note))]
-    first = Work(recording).of(tokens=[1], contexts=[0], rows=1)
+    first = Work(recording, kv_bits).of(tokens=[1], contexts=[0], rows=1)
     return Awake(
         parameters=counts.total,
         active=counts.active,

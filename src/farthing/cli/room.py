@@ -55,7 +55,7 @@ def expect(
         )
     from farthing.cli.awake import awake  # the models' pages: not worth loading where all fits
 
-    needs = awake(folder)
+    needs = awake(folder, config.kv_bits)
     cache = cache_bytes(needs, config, answers)
     told = _sum(weights, cache, have)
     missing = missing_bytes(needs, have - cache - BESIDE)
