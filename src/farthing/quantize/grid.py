@@ -96,19 +96,20 @@ def nearest(x: Weights, scale: Weights, low: Weights, form: Form) -> Weights:
 
 def _search(x: Weights, share: Weights, form: Form) -> tuple[Weights, Weights]:
     """Scale and low [N, G] of groups [N, G, g]."""
-    least, best_scale, best_low = None, None, None
+    least: Any = None
+    best_scale: Any = None
+    best_low: Any = None
     for start in _starts(x, form):
         code = nearest(x, *start, form)
         scale, low = stored(*_fit(x, share, code, form), form)
         error = x - (nearest(x, scale, low, form) * scale + low)
         cost = np.einsum("ngi,ngi->ng", error * error, np.broadcast_to(share, x.shape))[..., None]
-        if least is None or best_scale is None:
+        if least is None:
             least, best_scale, best_low = cost, scale, low
             continue
         better = cost < least
         least = np.where(better, cost, least)
         best_scale, best_low = np.where(better, scale, best_scale), np.where(better, low, best_low)
-    assert best_scale is not None and best_low is not None
     return best_scale[..., 0], best_low[..., 0]
 
 
