@@ -1,6 +1,9 @@
 """What a test may need that pip cannot bring: how to tell it is here, and what would bring it."""
 
+import ctypes
+import platform
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,8 +25,16 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+def landlock() -> bool:
+    """What shuts untrusted programs in: without it farthing refuses to run them."""
+    if platform.machine() not in {"x86_64", "aarch64"} or sys.platform != "linux":
+        return False
+    return int(ctypes.CDLL(None).syscall(444, None, 0, 1)) >= 3
+
+
 NEEDED = {
     "chromium": Need(lambda: chromium() is not None, "apt install chromium"),
     "postgresql": Need(lambda: postgres_programs() is not None, "apt install postgresql"),
+    "landlock": Need(landlock, "Linux 6.2 or newer with Landlock, on x86-64 or aarch64"),
     "compiler": Need(lambda: shutil.which("g++") is not None, "apt install g++"),
 }

@@ -13,6 +13,11 @@ Told = Callable[[str, int, int], None]
 """Hears (what is being done, how much of it is done, of how much)."""
 
 
+def counted(told: Told, what: str, total: int) -> Callable[[int], None]:
+    """Tells what is done of one thing, of which there are `total`."""
+    return lambda done: told(what, done, total)
+
+
 class Pair(NamedTuple):
     """A continuation whose likelihood after a context is asked. Neither may be empty."""
 

@@ -1,0 +1,70 @@
+"""Any reading of evaluate/readings.py that answers tasks: slow, one sequence after another.
+
+For the fp32 reference, whose share of right answers is what a quantized model's is held against.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from farthing.errors import ContextTooLong, InputError
+from farthing.evaluate.readings import Reading
+from farthing.evaluate.tasks.types import Ids, Likelihood, Pair, Sample, Written
+from farthing.tokenizer import Tokenizer
+
+
+class Reference:
+    """types.Answers. It writes greedily alone, and reads all again for each token."""
+
+    def __init__(self, reading: Reading, tokenizer: Tokenizer) -> None:
+        self.reading, self.tokenizer = reading, tokenizer
+        self.max_context = reading.shape.max_context
+
+    def loglikelihoods(
+        self, pairs: Sequence[Pair], told: Callable[[int], None]
+    ) -> list[Likelihood]:
+        for context, continuation in pairs:
+            if (length := len(context) + len(continuation)) > self.max_context:
+                raise ContextTooLong(length, self.max_context)
+        found = []
+        for done, pair in enumerate(pairs, 1):
+            found.append(self._likelihood(pair))
+            told(done)
+        return found
+
+    def generate(
+        self, prompts: Sequence[Ids], sample: Sample, told: Callable[[int], None]
+    ) -> list[Written]:
+        if sample.temperature:
+            raise InputError(
+                f"the reference writes greedily alone, and temperature is {sample.temperature};"
+                " drop it, or sample from a packed model"
+            )
+        found = []
+        for done, prompt in enumerate(prompts, 1):
+            if len(prompt) >= self.max_context:
+                raise ContextTooLong(len(prompt), self.max_context - 1)
+            found.append(self._written(prompt, sample))
+            told(done)
+        return found
+
+    def _likelihood(self, pair: Pair) -> Likelihood:
+        ids = np.array([*pair.context, *pair.continuation], np.int32)
+        targets = ids[len(pair.context) :]
+        logits = self.reading.logits(ids[:-1])[len(pair.context) - 1 :].astype(np.float64)
+        top = logits.max(-1, keepdims=True)
+        every = logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
+        total = float(every[np.arange(len(targets)), targets].sum())
+        return Likelihood(total, bool((logits.argmax(-1) == targets).all()))
+
+    def _written(self, prompt: Ids, sample: Sample) -> Written:
+        ids = list(prompt)
+        most = min(len(ids) + sample.max_tokens, self.max_context)
+        text = self.tokenizer.stream(sample.stop, continues=True)
+        pieces: list[str] = []
+        while len(ids) < most and text.stopped is None:
+            ids.append(int(self.reading.logits(np.array(ids, np.int32))[-1].argmax()))
+            if ids[-1] in self.tokenizer.stop_ids:
+                break
+            pieces.append(text.push([ids[-1]]))
+        return Written("".join(pieces) + text.finish(), len(ids) - len(prompt))
