@@ -4,11 +4,12 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
 from rich.console import Console
 
-from farthing.cli import models, room
+from farthing.cli import loss, models, room
 from farthing.cli.choice import Choice, recommended
 from farthing.cli.lines import Lines
 from farthing.cli.local import Local
@@ -35,6 +36,8 @@ def chat(
     system: str = "",
     choice: Choice = PLAIN,
     threads: int = 0,
+    kv_bits: Literal[16, 8, 4] = 16,
+    unmeasured: Annotated[bool, Parameter(negative=())] = False,
     floor: float = FLOOR,
 ) -> int:
     """Talk with a model in the terminal, with the running cost.
@@ -52,12 +55,18 @@ def chat(
         How tokens are chosen.
     threads
         Worker threads; 0 means one for each core this process may use.
+    kv_bits
+        Bits of a number in the KV cache. Fewer hold more context and lose a little: how much must
+        have been measured on this model (`farthing eval MODEL --kv-bits 4`).
+    unmeasured
+        Run with fewer bits though nobody measured what they lose.
     floor
         Refuse a model that does not fit in memory and would give fewer tokens a second than this.
     """
     folder = models.folder(model)
-    config = EngineConfig(threads=threads)
+    config = EngineConfig(threads=threads, kv_bits=kv_bits)
     room.tell(folder, config, answers=1, floor=floor)
+    loss.asked(folder, config, unmeasured=unmeasured)
     local = Local.open(folder, config)
     talk = Talk(local, choice, recommended(folder), system)
     print(f"{model} on {local.engine.runner.isa}. /help lists commands.", file=sys.stderr)

@@ -2,8 +2,11 @@
 
 import json as json_format
 import sys
+from typing import Annotated, Literal
 
-from farthing.cli import INTERRUPTED, models, room
+from cyclopts import Parameter
+
+from farthing.cli import INTERRUPTED, loss, models, room
 from farthing.cli.choice import Choice, recommended
 from farthing.cli.local import Answer, Local
 from farthing.cli.room import FLOOR
@@ -25,6 +28,8 @@ def run(
     raw: bool = False,
     choice: Choice = PLAIN,
     threads: int = 0,
+    kv_bits: Literal[16, 8, 4] = 16,
+    unmeasured: Annotated[bool, Parameter(negative=())] = False,
     floor: float = FLOOR,
     json: bool = False,
 ) -> int:
@@ -48,6 +53,11 @@ def run(
         How tokens are chosen.
     threads
         Worker threads; 0 means one for each core this process may use.
+    kv_bits
+        Bits of a number in the KV cache. Fewer hold more context and lose a little: how much must
+        have been measured on this model (`farthing eval MODEL --kv-bits 4`).
+    unmeasured
+        Run with fewer bits though nobody measured what they lose.
     floor
         Refuse a model that does not fit in memory and would give fewer tokens a second than this.
     json
@@ -55,15 +65,16 @@ def run(
     """
     folder = models.folder(model)
     text = _stdin() if prompt is None else prompt
-    config = EngineConfig(threads=threads)
+    config = EngineConfig(threads=threads, kv_bits=kv_bits)
     room.tell(folder, config, answers=1, floor=floor, quiet=json)
+    levers = loss.asked(folder, config, unmeasured=unmeasured, quiet=json)
     local = Local.open(folder, config)
     tokens = encode(local.tokenizer, text, system=system, raw=raw)
     answer = local.answer(tokens, choice.ask(recommended(folder)))
     pieces: list[str] = []
     stopped = _read(answer, pieces, show=not json)
     if json:
-        print(json_format.dumps(report(local, answer, model, "".join(pieces))))
+        print(json_format.dumps(report(local, answer, model, "".join(pieces)) | levers))
     else:
         print(flush=True)
         print(local.line(answer), file=sys.stderr)

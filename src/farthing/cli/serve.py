@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from farthing import store
-from farthing.cli import models, room
+from farthing.cli import loss, models, room
 from farthing.cli.room import FLOOR
 from farthing.config import EngineConfig, ledger, settings
 from farthing.meter.settings import machine_price
@@ -22,6 +22,7 @@ def serve(
     port: int = 8000,
     threads: int = 0,
     cache_bytes: int = 1 << 30,
+    kv_bits: Literal[16, 8, 4] = 16,
     max_step_tokens: int = 512,
     max_sequences: int = 64,
     max_context: int = 0,
@@ -34,6 +35,8 @@ def serve(
     grace_seconds: float = 3.0,
     patience_seconds: float = 60.0,
     floor: float = FLOOR,
+    loss_budget: str | None = None,
+    unmeasured: Annotated[bool, Parameter(negative=())] = False,
     measure: bool = True,
 ) -> int:
     """Serve a model over HTTP, as OpenAI's API, with a chat page at /.
@@ -55,6 +58,9 @@ def serve(
         Worker threads; 0 means one for each core this process may use.
     cache_bytes
         Memory for the KV cache. More of it holds more answers at once.
+    kv_bits
+        Bits of a number in the KV cache. Fewer hold more context and lose a little: how much must
+        have been measured on this model (`farthing eval MODEL --kv-bits 4`).
     max_step_tokens
         Tokens in one step. Larger answers long prompts sooner and delays the others.
     max_sequences
@@ -79,6 +85,12 @@ def serve(
         How long a client may leave a stream unread before it is cut off.
     floor
         Refuse a model that does not fit in memory and would give fewer tokens a second than this.
+    loss_budget
+        Refuse to start if the model loses more than this by its measurements, or if it was never
+        measured: kl=0.02 (nats a token, at most), same_top=0.97 (at least), perplexity=1.05 (times
+        the reference's, at most), or several with commas between.
+    unmeasured
+        Start with fewer bits of cache though nobody measured what they lose.
     measure
         Measure the speed for about a second after the start, and say what tokens cost.
     """
@@ -88,12 +100,14 @@ def serve(
     config = EngineConfig(
         threads=threads,
         cache_bytes=cache_bytes,
+        kv_bits=kv_bits,
         max_step_tokens=max_step_tokens,
         max_sequences=max_sequences,
         max_context=max_context,
         prefix_cache=prefix_cache,
     )
     folder = models.folder(model)
+    levers = loss.check(folder, config, budget=loss_budget, unmeasured=unmeasured)
     room.tell(folder, config, answers=max_sequences, floor=floor)
     return run(
         Options(
@@ -110,6 +124,7 @@ def serve(
             patience_seconds=patience_seconds,
             measure=measure,
             engine=config,
+            levers=levers,
             price=machine_price(settings(), os.environ),
         )
     )

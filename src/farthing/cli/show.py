@@ -1,6 +1,8 @@
 """`farthing show`: one model's shape, weights and source."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -10,7 +12,13 @@ from rich.table import Table
 
 from farthing import store
 from farthing.cli.awake import awake
+from farthing.cli.loss import called
 from farthing.cli.ls import gigabytes, millions, summary
+from farthing.config import KV_BITS
+from farthing.evaluate.levers import loss_facts, named, plain, stale, told
+from farthing.evaluate.opened import recipe
+from farthing.formats import packed, quality
+from farthing.formats.quality import Row
 
 
 def show(
@@ -20,6 +28,7 @@ def show(
 
     And what one token needs of it: the parameters that are awake for it, the bytes of weights that
     a decode step of one answer reads, and the bytes that a token of context keeps in the cache.
+    What its lossy levers cost, as `farthing eval` measured it; what `farthing quantize` did.
 
     Parameters
     ----------
@@ -35,14 +44,18 @@ def show(
     assert model.source is not None
     needs = awake(model.folder)
     share = needs.active / needs.parameters
+    eight, four = (awake(model.folder, bits).context_bytes for bits in (8, 4))
+    fewer = f" ({eight:,} at --kv-bits 8, {four:,} at 4)"
     print(f"{model.name}: {model.architecture}, {millions(model.parameters)} parameters")
     print(f"awake     {millions(needs.active)} a token ({share:.1%})")
     print(f"reads     {gigabytes(needs.token_bytes)} of weights a token, one answer at a time")
-    print(f"context   {model.context:,} tokens, {needs.context_bytes:,} bytes of cache each")
+    print(f"context   {model.context:,} tokens, {needs.context_bytes:,} bytes of cache each{fewer}")
     print(f"on disk   {gigabytes(model.disk_bytes)} in {model.folder}")
     print(f"source    {model.source.file} ({model.source.kind})")
     print(f"sha256    {model.source.sha256}")
     Console().print(table(model))
+    for line in (*lost(model.folder), *quantized(model.folder)):
+        print(line)
 
 
 def table(model: store.Model) -> Table:
@@ -66,6 +79,9 @@ def facts(model: store.Model) -> dict[str, Any]:
         "awake_share": round(needs.active / needs.parameters, 6),
         "token_bytes": needs.token_bytes,
         "context_bytes": needs.context_bytes,
+        "context_bytes_by_kv_bits": {
+            str(bits): awake(model.folder, bits).context_bytes for bits in KV_BITS
+        },
         "folder": str(model.folder),
         "source": {
             "file": model.source.file,
@@ -76,4 +92,40 @@ def facts(model: store.Model) -> dict[str, Any]:
             form: {"tensors": share.tensors, "parameters": share.parameters, "bytes": share.bytes}
             for form, share in model.forms.items()
         },
+        "quality": measurements(model.folder),
+        "recipe": recipe(model.folder),
     }
+
+
+def rows(folder: Path) -> list[tuple[Row, str | None]]:
+    """What was measured, and why it no longer counts if so. FormatError if the file is damaged."""
+    found = quality.read(folder)
+    if found is None:
+        return []
+    weights = packed.identity(folder)
+    return [(row, stale(row, found, weights)) for row in found.rows]
+
+
+def lost(folder: Path) -> Iterator[str]:
+    """What levers cost: three lines a row."""
+    found = rows(folder)
+    if not found:
+        yield f"loss      not measured; `farthing eval {called(folder)}` measures it"
+    for row, reason in found:
+        day = f"{plain(row.measured)} by farthing {plain(row.farthing)}"
+        on = f" on {plain(row.isa)}" if row.isa else ""
+        yield f"loss      {named(row.levers)}: {told(row.loss)}"
+        yield f"          against {plain(row.against.name)} in {plain(row.against.arithmetic)}, on"
+        yield f"          {row.text.tokens:,} tokens of {plain(row.text.what)}; {day}{on}"
+        if reason:
+            yield f"          (counts for nothing here: {reason}; measure it again)"
+
+
+def quantized(folder: Path) -> Iterator[str]:
+    for place, line in enumerate((recipe(folder) or "").splitlines()):
+        yield f"{'' if place else 'recipe':<10}{plain(line)}".rstrip()
+
+
+def measurements(folder: Path) -> list[dict[str, Any]]:
+    found = rows(folder)
+    return [{**(loss_facts(row) or {}), "stale": reason} for row, reason in found]

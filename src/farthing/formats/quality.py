@@ -102,7 +102,17 @@ def read(folder: Path) -> Quality | None:
         raise FormatError(
             f"{path}: layout {found.layout}, and this program reads {LAYOUT}; measure again"
         )
+    for row in found.rows:
+        if not _possible(row.loss):
+            raise FormatError(
+                f"{path}: a loss that no measurement gives: {row.loss}; remove it and measure again"
+            )
     return found
+
+
+def _possible(loss: Loss) -> bool:
+    perplexities = (loss.perplexity.mean, loss.reference_perplexity.mean)
+    return loss.kl.mean >= 0 and 0 <= loss.same_top.mean <= 1 and min(perplexities) >= 1
 
 
 def write(folder: Path, quality: Quality) -> None:

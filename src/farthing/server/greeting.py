@@ -1,6 +1,7 @@
 """What the server prints when it is ready: where, what, on what, how fast, for how much."""
 
 import json
+from collections.abc import Iterator
 
 from farthing import __version__
 from farthing.config import settings
@@ -28,16 +29,26 @@ def greeting(options: Options, info: EngineInfo, port: int, *, keyed: bool) -> s
     reach = "" if is_loopback(options.host) else f" (bound to {options.host}: keys are needed)"
     forms = ", ".join(model.forms) or "unknown form"
     cache = info.pages * info.page_bytes
+    bits = "" if options.engine.kv_bits == 16 else f" of {options.engine.kv_bits} bits"
     return "\n".join(
         (
             f"farthing {__version__} on {place}{reach}; a chat page is at the same address",
             f"model    {model.name}: {model.parameters / 1e6:,.1f} M parameters, {forms};"
             f" {model.bits:.2f} bits each; context {info.max_context:,} tokens",
-            f"machine  {info.isa}, {info.threads} threads; KV cache {cache / 1e9:.2f} GB,"
+            f"machine  {info.isa}, {info.threads} threads; KV cache {cache / 1e9:.2f} GB{bits},"
             f" {info.pages * PAGE:,} tokens; loaded in {info.load_nanoseconds / 1e9:.2f} s",
+            *_levers(options),
             f"try      {curl(place, model.name, keyed=keyed)}",
         )
     )
+
+
+def _levers(options: Options) -> Iterator[str]:
+    """What answers lose, a line for each lever."""
+    for place, verdict in enumerate(options.levers):
+        heading = "" if place else "levers"
+        which = verdict.named if len(verdict.levers) == 1 else "together"
+        yield f"{heading:<8} {which}: {verdict.loss}"
 
 
 def curl(place: str, model: str, *, keyed: bool) -> str:

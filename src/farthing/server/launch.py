@@ -15,6 +15,7 @@ import uvloop
 
 from farthing.engine.client import EngineClient
 from farthing.errors import FarthingError
+from farthing.evaluate.levers import facts
 from farthing.meter.ledger import Ledger
 from farthing.meter.writer import Writer
 from farthing.server.app import make_app
@@ -90,6 +91,8 @@ def make_state(
             "forms": list(model.forms),
             "instruction_set": info.isa,
             "threads": info.threads,
+            "kv_bits": options.engine.kv_bits,
+            **facts(options.levers),
             "defaults": defaults,
             "hour_dollars": options.price.hour_nanodollars / 1e9,
         },

@@ -6,6 +6,7 @@ from pathlib import Path
 from farthing.config import EngineConfig
 from farthing.engine.client import NATIVE
 from farthing.errors import InputError
+from farthing.evaluate.levers import Verdict
 from farthing.meter.rate import MachinePrice
 from farthing.store import Model
 
@@ -32,6 +33,8 @@ class Options:
     measure: bool = True
     """Measure decode and prefill for a second after the start."""
     engine: EngineConfig = field(default_factory=EngineConfig)
+    levers: tuple[Verdict, ...] = ()
+    """What the model was measured to lose, as evaluate/levers.py judges it."""
     price: MachinePrice = field(default_factory=MachinePrice)
     factory: str = NATIVE
     """Makes the engine's runner, as "module:function"."""
