@@ -256,8 +256,8 @@ def test_a_damaged_fp8_tensor_is_named(weight, scales, said, tmp_path):
         ({"weight_block_size": [0, 128]}, "weight_block_size [0, 128]"),
         ({"weight_block_size": [True, 128]}, "weight_block_size [True, 128]"),
         (
-            {"quant_method": "gptq"},
-            "quantized by 'gptq', which is not read; read are fp8 and mxfp4",
+            {"quant_method": "hqq"},
+            "quantized by 'hqq', which is not read; read are fp8, mxfp4, gptq, awq, compressed-",
         ),
         ({"quant_method": ["fp8"]}, "quantized by ['fp8']"),
     ],
@@ -301,7 +301,9 @@ def test_experts_of_gpt_oss_in_fp8_are_refused(tmp_path):
         name: torch.ones(2, 8, 8).to(torch.float8_e4m3fn),
         f"{name}_scale_inv": torch.ones(2, 1, 1),
     }
-    expect(folder_of(tmp_path, tensors, model_type="gpt_oss", **fp8()), name, "not in FP8")
+    expect(
+        folder_of(tmp_path, tensors, model_type="gpt_oss", **fp8()), name, "floats and MXFP4 alone"
+    )
 
 
 def test_keys_and_values_in_fp4_are_refused(tmp_path):

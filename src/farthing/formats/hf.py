@@ -8,7 +8,8 @@ from typing import Any
 from farthing.errors import FormatError
 from farthing.formats import safetensors
 from farthing.formats.hf_names import left_out, lines
-from farthing.formats.hf_quantized import KEYS, Raw, quantization_of
+from farthing.formats.hf_quantized import KEYS, quantization_of
+from farthing.formats.hf_raw import Raw
 from farthing.formats.hf_sheets import layout_of, read
 from farthing.formats.hf_tensors import assemble
 from farthing.formats.types import ALL, Layout, Vector, json_object

@@ -61,6 +61,31 @@ class Floats:
 
 
 @dataclass(frozen=True, slots=True)
+class Turned:
+    """The transpose of a matrix whose groups can't lie across the rows: it rounds to bf16."""
+
+    sheet: Sheet
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows, columns = self.sheet.shape
+        return columns, rows
+
+    @property
+    def form(self) -> Form:
+        return BF16
+
+    def read(self, rows: slice = ALL) -> Matrix:
+        return dense(np.ascontiguousarray(self.sheet.read().dequantize().T[rows]))
+
+    def part(self, rows: slice) -> "Sheet":
+        raise AssertionError("rows are taken before the transpose")
+
+    def turned(self) -> Sheet:
+        return self.sheet
+
+
+@dataclass(frozen=True, slots=True)
 class Numbers:
     """A vector [N] or a table [E, N] of floats (or of E8M0), exact in fp32."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from farthing.errors import FormatError
 from farthing.formats.hf_names import EXPERT, FUSED, LATENT, canonical
-from farthing.formats.hf_quantized import Quantization, Raw
+from farthing.formats.hf_raw import Quantization, Raw
 from farthing.formats.hf_sheets import FLOATS, Floats, Numbers, Part, Sheet, Stack
 from farthing.formats.mxfp4 import Fp4
 
@@ -45,14 +45,12 @@ class _Assembly:
     experts: dict[str, dict[int, tuple[Raw, Sheet]]] = field(default_factory=dict)
 
     def take(self, raw: Raw) -> None:
-        weight = self.quantization.weight_name(raw.name)
+        weight = self.quantization.owner(raw.name, self.raws)
         if weight is not None:
             if weight not in self.raws:
                 raise FormatError(f"{raw.what}: scales of {weight}, which is missing")
             return
-        name = canonical(raw.name)
-        if self.quantization.method == "mxfp4":
-            name = name.removesuffix("_blocks")
+        name = canonical(self.quantization.ours(raw.name))
         if fused := FUSED.fullmatch(name):
             self._fused(raw, *fused.groups())
         elif expert := EXPERT.fullmatch(name):
@@ -97,14 +95,7 @@ class _Assembly:
     def _matrix(self, raw: Raw) -> Sheet:
         if len(raw.shape) != 2:
             raise FormatError(f"{raw.what}: shape {list(raw.shape)}; [N] or [N, K] expected")
-        return self._sheets(raw)[0]
-
-    def _sheets(self, raw: Raw) -> list[Sheet]:
-        name = self.quantization.scales_name(raw.name)
-        scales = self.raws.get(name) if name else None
-        if name and scales is None and raw.name.endswith("_blocks"):
-            raise FormatError(f"{raw.what}: its scales, {name}, are missing")
-        return self.quantization.sheets(raw, scales)
+        return self.quantization.sheets(raw, self.raws)[0]
 
     def _fused(self, raw: Raw, experts: str, kind: str, bias: str | None) -> None:
         """All experts in one tensor; gate and up are parted."""
@@ -114,7 +105,7 @@ class _Assembly:
             return
         if len(raw.shape) != (4 if raw.name.endswith("_blocks") else 3):
             raise FormatError(f"{raw.what}: shape {list(raw.shape)}; one matrix an expert expected")
-        sheets = self._sheets(raw)
+        sheets = self.quantization.sheets(raw, self.raws)
         if self.config.get("model_type") in IN_TURN:
             sheets = [_upright(raw, sheet) for sheet in sheets]
         if kind == "down":
@@ -180,4 +171,4 @@ def _upright(raw: Raw, sheet: Sheet) -> Sheet:
         return sheet.turned()
     if isinstance(sheet, Fp4):
         return sheet
-    raise FormatError(f"{raw.what}: experts of this family are read in floats or MXFP4, not in FP8")
+    raise FormatError(f"{raw.what}: experts of this family are read in floats and MXFP4 alone")
