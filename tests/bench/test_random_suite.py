@@ -7,13 +7,13 @@ import pytest
 from rich.console import Console
 from small_shapes import small
 
-from farthing.bench import random_packed, random_suite, random_tell
+from farthing.bench import loaded, random_packed, random_suite, random_tell
 from farthing.bench.machine import LARGEST
 from farthing.bench.random_rows import Drawn
 from farthing.bench.random_suite import Reads
 from farthing.bench.routings import distinct, recorded, zipf
 from farthing.bench.touched import Touched
-from farthing.errors import InputError
+from farthing.errors import FarthingError, InputError
 from farthing.ops.work import OpWork
 
 
@@ -146,3 +146,10 @@ def test_it_is_told_to_programs_and_to_people(result):
     text = console.export_text()
     for words in ("batch 32 ", "batch 1, depth 4096", "batch 8, as recorded", "experts", "router"):
         assert words in text
+
+
+def test_the_process_that_loads_has_the_bits_of_cache_it_is_told(result, home):
+    folder = random_packed.made(small("qwen3-30b-a3b"))
+    assert loaded.measure(folder, 1, 16).page_bytes == result.loaded.page_bytes
+    with pytest.raises(FarthingError, match="kv_bits is 5"):
+        loaded.measure(folder, 1, 5)

@@ -1,6 +1,6 @@
 """From the start of a process to the first token of an answer, in a process made for it.
 
-`python -m farthing.bench.first_token FOLDER` answers once and says when it had a token.
+`python -m farthing.bench.first_token FOLDER KV_BITS` answers once and says when it had a token.
 """
 
 import subprocess
@@ -13,9 +13,10 @@ from farthing.errors import FarthingError
 QUESTION = "Why is the sky blue?"
 
 
-def seconds(folder: Path) -> float:
+def seconds(folder: Path, kv_bits: int = 16) -> float:
     """Wall time, the interpreter's start and all imports included."""
-    command = [sys.executable, "-P", "-m", "farthing.bench.first_token", str(folder)]
+    command = [sys.executable, "-P", "-m", "farthing.bench.first_token"]
+    command += [str(folder), str(kv_bits)]
     start = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -30,7 +31,7 @@ def main() -> None:
     from farthing.engine.types import Request, Sampling
     from farthing.tokenizer import Tokenizer
 
-    folder, config = Path(sys.argv[1]), EngineConfig()
+    folder, config = Path(sys.argv[1]), EngineConfig(kv_bits=int(sys.argv[2]))
     tokens = Tokenizer.open(folder).chat([{"role": "user", "content": QUESTION}])
     engine = Engine(NativeRunner(folder, config), config)
     engine.submit(

@@ -1,7 +1,8 @@
 """How long a packed model takes to load, and what memory its process then keeps, in a process made
 for it.
 
-`python -m farthing.bench.loaded FOLDER THREADS` loads, reads a prompt, writes a token and tells.
+`python -m farthing.bench.loaded FOLDER THREADS KV_BITS` loads, reads a prompt, writes a token and
+tells.
 """
 
 import json
@@ -31,8 +32,9 @@ class Loaded:
     """The most it ever had in memory, mapped weights included."""
 
 
-def measure(folder: Path, threads: int) -> Loaded:
-    command = [sys.executable, "-P", "-m", "farthing.bench.loaded", str(folder), str(threads)]
+def measure(folder: Path, threads: int, kv_bits: int = 16) -> Loaded:
+    command = [sys.executable, "-P", "-m", "farthing.bench.loaded"]
+    command += [str(folder), str(threads), str(kv_bits)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise FarthingError(f"the process that loads once failed: {done.stderr.strip()[-500:]}")
@@ -46,7 +48,8 @@ def main() -> None:
     from farthing.engine.runner import NativeRunner
 
     start = perf_counter()
-    runner = NativeRunner(Path(sys.argv[1]), EngineConfig(threads=int(sys.argv[2])))
+    threads, kv_bits = (int(word) for word in sys.argv[2:])
+    runner = NativeRunner(Path(sys.argv[1]), EngineConfig(threads=threads, kv_bits=kv_bits))
     loaded = perf_counter()
     tokens = min(PROMPT, runner.max_context)
     rig = Rigs(runner).make(sequences=1, length=tokens)

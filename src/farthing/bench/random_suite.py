@@ -58,6 +58,7 @@ class Result:
     limits: Limits
     read_file: dict[int, float]
     """Bytes a second from the mapped weights, by how many are read."""
+    kv_bits: int = 16
 
 
 def run(
@@ -68,13 +69,16 @@ def run(
     quick: bool,
     seen: Callable[[str], None],
     trace: Routes | None = None,
+    kv_bits: int = 16,
 ) -> Result:
     """Minutes long. `trace` [L, T, k]: recorded routes to decode with besides."""
     seen("load")
     size = (folder / WEIGHTS).stat().st_size
     warm(folder / WEIGHTS)
-    load = loaded.measure(folder, threads)
-    config = EngineConfig(threads=threads, max_step_tokens=PROMPT, cache_bytes=CACHE)
+    load = loaded.measure(folder, threads, kv_bits)
+    config = EngineConfig(
+        threads=threads, max_step_tokens=PROMPT, cache_bytes=CACHE, kv_bits=kv_bits
+    )
     runner = NativeRunner(folder, config)
     seen("routing")
     mixture = mixture_of(folder, config, quick)
@@ -92,6 +96,7 @@ def run(
         loaded=load,
         limits=machine.limits(),
         read_file=reads.taken,
+        kv_bits=kv_bits,
     )
 
 

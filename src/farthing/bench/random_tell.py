@@ -10,7 +10,8 @@ from farthing.bench.tell import limits_record, series
 
 
 def table(result: Result) -> Group:
-    title = f"{result.model}, {result.isa}, {result.threads} threads; tokens/s"
+    cache = f"KV cache of {result.kv_bits} bits"
+    title = f"{result.model}, {result.isa}, {result.threads} threads, {cache}; tokens/s"
     made = Table(title=title, pad_edge=False)
     made.add_column("", no_wrap=True)
     for heading in ("median", "limit here", "of it", "experts", "GB a step", "GB/s"):
@@ -72,6 +73,7 @@ def record(result: Result) -> dict[str, Any]:
         "model": result.model,
         "isa": result.isa,
         "threads": result.threads,
+        "kv_bits": result.kv_bits,
         "weight_bytes": result.weight_bytes,
         "rates": {
             row.case.name: {

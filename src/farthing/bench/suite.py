@@ -52,6 +52,7 @@ class Result:
     limits: Limits
     read_file: float
     """Bytes a second from the mapped weights, which are what a step reads."""
+    kv_bits: int = 16
 
     def rate(self, name: str) -> float:
         return next(rate.taken.median for rate in self.rates if rate.name == name)
@@ -76,11 +77,13 @@ class Plan:
 QUICK = Plan(3, (512,), tuple(row for row in decode.ROWS if row.batch in (1, 32)))
 
 
-def run(folder: Path, plan: Plan, *, threads: int, seen: Callable[[str], None]) -> Result:
+def run(
+    folder: Path, plan: Plan, *, threads: int, seen: Callable[[str], None], kv_bits: int = 16
+) -> Result:
     """Measures everything; `seen` is told what runs. Minutes long."""
     seen("served")
-    answered = load(folder, threads, plan.rounds)
-    config = EngineConfig(threads=threads, max_step_tokens=STEP_TOKENS)
+    answered = load(folder, threads, plan.rounds, kv_bits)
+    config = EngineConfig(threads=threads, max_step_tokens=STEP_TOKENS, kv_bits=kv_bits)
     runner = NativeRunner(folder, config)
     machine = Machine(runner.threads)
     rates = measured(runner, machine, plan, seen)
@@ -88,7 +91,7 @@ def run(folder: Path, plan: Plan, *, threads: int, seen: Callable[[str], None]) 
     size = weight_bytes(folder)
     limits, read_file = machine.limits(), machine.read_file(size, folder / "weights.farthing")
     seen("first token")
-    first = interleaved({"first": lambda: first_token.seconds(folder)}, plan.rounds)["first"]
+    first = interleaved({"first": lambda: first_token.seconds(folder, kv_bits)}, plan.rounds)
     seen("beside the native call")
     beside = overhead.measure(folder, config, batch=STREAMS)
     return Result(
@@ -97,13 +100,14 @@ def run(folder: Path, plan: Plan, *, threads: int, seen: Callable[[str], None]) 
         threads=runner.threads,
         weight_bytes=size,
         rates=rates,
-        first_token=first,
+        first_token=first["first"],
         overhead=beside,
         private_bytes=answered.memory.own - answered.pages * runner.page_bytes,
         file_bytes=answered.memory.file,
         served=answered.rates,
         limits=limits,
         read_file=read_file,
+        kv_bits=kv_bits,
     )
 
 
@@ -130,9 +134,10 @@ class Served:
     """KV pages that `memory` holds."""
 
 
-def load(folder: Path, threads: int, rounds: int) -> Served:
+def load(folder: Path, threads: int, rounds: int, kv_bits: int = 16) -> Served:
     """Of a server of its own. What else maps the weights meanwhile makes them count as shared."""
-    with served.running(folder, "--threads", str(threads)) as server:
+    flags = ("--threads", str(threads), "--kv-bits", str(kv_bits), "--unmeasured")
+    with served.running(folder, *flags) as server:
         first = served.load(server, streams=STREAMS, prompt=126, output=128, seed=0)
         # Now, for the prefix cache keeps what later loads ask: their pages are harder to count.
         memory, pages = server.private(), served.pages_taken(first)

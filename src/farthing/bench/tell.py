@@ -12,7 +12,8 @@ from farthing.bench.suite import Rate, Result
 
 def table(result: Result) -> Group:
     """Everything that was measured, with the share of the roofline."""
-    title = f"{result.model}, {result.isa}, {result.threads} threads; tokens/s"
+    cache = f"KV cache of {result.kv_bits} bits"
+    title = f"{result.model}, {result.isa}, {result.threads} threads, {cache}; tokens/s"
     made = Table(title=title, pad_edge=False)
     made.add_column("")
     for heading in ("median", "best", "worst", "limit here", "of the limit"):
@@ -55,6 +56,7 @@ def record(result: Result) -> dict[str, Any]:
         "model": result.model,
         "isa": result.isa,
         "threads": result.threads,
+        "kv_bits": result.kv_bits,
         "weight_bytes": result.weight_bytes,
         "rates": {
             rate.name: {**series(rate.taken), "limit": round(rate.limit, 2), "share": rate.share}

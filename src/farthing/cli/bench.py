@@ -4,7 +4,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from cyclopts import App, Parameter
@@ -36,6 +36,7 @@ def measure(
     /,
     *,
     threads: int = 0,
+    kv_bits: Literal[16, 8, 4] = 16,
     rounds: int = 5,
     quick: Annotated[bool, Parameter(negative=())] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
@@ -53,6 +54,8 @@ def measure(
         A model's name (`farthing ls`), or a packed folder.
     threads
         Worker threads; 0 means one for each core this process may use.
+    kv_bits
+        Bits of a number in the KV cache: how fast that is, whatever it loses.
     rounds
         How often each row is measured, after it was warmed up.
     quick
@@ -72,7 +75,7 @@ def measure(
     """
     if config is not None or random:
         given = (config, random, layers, routing, gguf)
-        return _random(*given, threads, rounds, quick, as_json)
+        return _random(*given, threads, kv_bits, rounds, quick, as_json)
     if layers is not None or gguf is not None or routing is not None:
         raise InputError(
             "--layers, --routing and --gguf are about random weights: add --config NAME"
@@ -85,7 +88,9 @@ def measure(
     folder: Path = models.folder(model)
     console = Console(stderr=True)
     with console.status("") as status:
-        result = suite.run(folder, plan, threads=threads, seen=lambda row: status.update(row))
+        result = suite.run(
+            folder, plan, threads=threads, kv_bits=kv_bits, seen=lambda row: status.update(row)
+        )
     if not as_json:
         Console().print(tell.table(result))
     print(json.dumps(tell.record(result)))
@@ -98,6 +103,7 @@ def _random(
     routing: Path | None,
     gguf: Path | None,
     threads: int,
+    kv_bits: int,
     rounds: int,
     quick: bool,
     as_json: bool,
@@ -126,6 +132,7 @@ def _random(
             folder,
             rounds=rounds,
             threads=threads,
+            kv_bits=kv_bits,
             quick=quick,
             seen=lambda row: status.update(row),
             trace=trace,

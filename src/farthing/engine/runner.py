@@ -96,7 +96,7 @@ class NativeRunner:
         self.pages: int = self.program.pages
         self.parameters = parameters(recording)
         self.top_ks = [symbol.width // 2 for symbol in routers]
-        self._work = Work(recording)
+        self._work = Work(recording, config.kv_bits)
         self.mapping = map_ahead(checkpoint.mapped, machine.memory().available)
 
     def run(self, step: Step) -> Sampled:
