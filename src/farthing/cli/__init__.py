@@ -23,6 +23,7 @@ VERBS = {
     "ls": "list the models on this machine",
     "show": "describe one model: shape, weights, bits",
     "experts": "show which experts of a model its tokens go to",
+    "eval": "measure what a model's lossy levers cost in quality",
     "rm": "remove a model",
     "bench": "measure this machine, and farthing on it",
     "cost": "show what has been spent, and what it would cost elsewhere",

@@ -13,23 +13,28 @@ def read(path: Path) -> list[str]:
 
     Raises NotFound, or InputError naming the line.
     """
-    if not path.is_file():
-        raise NotFound(f"{path}: no such file; --prompts wants one prompt a line, or JSONL")
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise InputError(f"{path} is {size >> 20} MiB; at most {LARGEST >> 20} are read: split it")
-    try:
-        lines = path.read_bytes().decode().split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text at byte {error.start}") from None
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}") from None
+    lines = whole(path, "--prompts wants one prompt a line, or JSONL").split("\n")
     held = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not held:
         raise InputError(f"{path} holds no prompt; one a line was expected")
     if path.suffix != ".jsonl":
         return [line for _, line in held]
     return [_text(line, f"{path}, line {number}") for number, line in held]
+
+
+def whole(path: Path, wanted: str = "a text was expected") -> str:
+    """The file's text. Raises NotFound, saying what was `wanted`, or InputError."""
+    if not path.is_file():
+        raise NotFound(f"{path}: no such file; {wanted}")
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise InputError(f"{path} is {size >> 20} MiB; at most {LARGEST >> 20} are read: split it")
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text at byte {error.start}") from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from None
 
 
 def _text(line: str, where: str) -> str:
