@@ -15,7 +15,8 @@ NATIVE := CMakeLists.txt $(shell find native -type f)
 SOURCES := pyproject.toml $(NATIVE) \
 	$(shell find src -type f -not -name '*.so' -not -path '*/__pycache__/*')
 
-.PHONY: help install serve test test-slow check format dev bench bench-peers bench-peers-moe clean
+.PHONY: help install serve test test-slow check format dev bench bench-peers bench-peers-moe \
+	bench-quality headline clean
 
 help:
 	@echo 'make serve      install, fetch $(MODEL), serve it on http://$(HOST):$(PORT)'
@@ -25,6 +26,8 @@ help:
 	@echo 'make bench      this machine'"'"'s limits, and how near farthing comes'
 	@echo 'make bench-peers  the same beside llama.cpp and OpenVINO (PEERS=--quick: 6 minutes)'
 	@echo 'make bench-peers-moe  random weights of a mixture of experts beside llama.cpp (PEERS=--quick)'
+	@echo 'make bench-quality  what quantizing loses, beside llama.cpp'"'"'s quantizer (PEERS=--quick)'
+	@echo 'make headline   what an answer costs and keeps, beside transformers in bf16 (PEERS=--quick)'
 	@echo 'make dev        build the extension in place, for PYTHONPATH=src'
 	@echo 'make install    only install, into $(VENV); then ./farthing --help'
 
@@ -62,6 +65,15 @@ bench-peers: install
 bench-peers-moe: install
 	@$(RUN) -c 'import gguf' 2>/dev/null || $(PIP) install '.[gguf]'
 	$(RUN) peers/compare_moe.py $(PEERS)
+
+# Some twenty minutes; --quick six. PEERS='--others auto-round llmcompressor' adds those.
+bench-quality: install
+	@$(RUN) -c 'import gguf' 2>/dev/null || $(PIP) install '.[gguf]'
+	$(RUN) peers/quality.py $(PEERS)
+
+# transformers and torch are what it races: they come with what the tests need.
+headline: $(VENV)/.test
+	$(RUN) peers/headline.py $(PEERS)
 
 # The environment, with what pyproject says a build needs (cmake and ninja only if the system
 # lacks them). Builds then go without isolation, so that build/ is reused and a second is short.

@@ -1,9 +1,12 @@
 """Makes .peers/venv: llama.cpp built for this machine, OpenVINO GenAI, and nothing of ours.
 
+Quantizers that are compared on request have venvs of their own, which see our torch.
+
 Standard library only, so that any Python runs it. What is already there is left alone.
 """
 
 import os
+import site
 import subprocess
 import sys
 import venv
@@ -17,6 +20,23 @@ OPENVINO = ("openvino-genai==2026.4.1.0", "openvino-tokenizers==2026.4.1.0")
 # The sdist builds llama.cpp itself. NATIVE takes every instruction set of this machine; curl,
 # examples and the multimodal part are not what is measured.
 FLAGS = "-DGGML_NATIVE=ON -DCMAKE_BUILD_TYPE=Release -DLLAMA_CURL=OFF -DLLAVA_BUILD=OFF"
+
+QUANTIZERS = {
+    "auto-round": (
+        ("auto-round==0.16.1", "accelerate"),
+        ("datasets", "py-cpuinfo", "psutil"),
+    ),
+    "llmcompressor": (
+        (
+            "llmcompressor==0.14.0.1",
+            "accelerate",
+            "auto-round==0.15.1",
+            "compressed-tensors==0.19.0",
+        ),
+        ("datasets", "loguru", "nvidia-ml-py", "pillow", "py-cpuinfo", "psutil"),
+    ),
+}
+"""What is installed without what it asks for (another torch, another transformers), and with."""
 
 
 def main() -> int:
@@ -53,10 +73,25 @@ def built(package: str) -> Path:
     return found[0]
 
 
-def pip(verb: str, *rest: str) -> None:
-    print(f"peers: pip {verb} {' '.join(rest)}", flush=True)
+def other(name: str) -> Path:
+    """The Python of a quantizer's venv, made if it is not there: some hundred megabytes."""
+    folder = ROOT / f"venv-{name}"
+    python = folder / "bin" / "python"
+    if not (folder / "made").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        bare, whole = QUANTIZERS[name]
+        packages = next((folder / "lib").glob("python*/site-packages"))
+        (packages / "shared.pth").write_text("\n".join(site.getsitepackages()))
+        pip("install", "--no-deps", *bare, python=python)
+        pip("install", *whole, python=python)
+        (folder / "made").touch()
+    return python
+
+
+def pip(verb: str, *rest: str, python: Path = PYTHON) -> None:
+    print(f"peers: pip {verb} {' '.join(rest)}", file=sys.stderr, flush=True)
     environment = os.environ | {"CMAKE_ARGS": FLAGS}
-    subprocess.run([PYTHON, "-m", "pip", verb, "-q", *rest], check=True, env=environment)
+    subprocess.run([python, "-m", "pip", verb, "-q", *rest], check=True, env=environment)
 
 
 if __name__ == "__main__":
