@@ -23,12 +23,13 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory, TemporaryFile
 from time import monotonic, sleep
-from typing import IO, Literal, NamedTuple
+from typing import IO, Literal, NamedTuple, get_args
 
 from farthing.errors import InputError
 from farthing.evaluate.tasks import calls, jail
 
 Outcome = Literal["passed", "failed", "timed out", "stopped"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 LOOKS = 0.01
 """Seconds between two looks at a running program."""
 MOST_ENTRIES = 64
