@@ -215,7 +215,7 @@ def _pieces(
     written = 0
     for first in range(0, rows, step):
         part = tensors.tensor(name, slice(first, min(first + step, rows)), index)
-        _check_finite(f"tensor {name[:80]!r}" + ("" if index is None else f" [{index}]"), part)
+        check_finite(f"tensor {name[:80]!r}" + ("" if index is None else f" [{index}]"), part)
         raw = _bytes_of(part, place.form)
         written += raw.nbytes
         yield raw
@@ -245,8 +245,11 @@ def _finite_powers(matrix: Matrix) -> bool:
         return bool(np.isfinite(matrix.dequantize()).all())
 
 
-def _check_finite(what: str, tensor: Matrix | Vector) -> None:
-    """A NaN would spread from one weight to every answer; damaged files are full of them."""
+def check_finite(what: str, tensor: Matrix | Vector) -> None:
+    """A NaN would spread from one weight to every answer; damaged files are full of them.
+
+    Raises FormatError that begins with `what`.
+    """
     if not isinstance(tensor, Matrix):
         good = bool(np.isfinite(tensor).all())
     elif tensor.form.bits == 16:

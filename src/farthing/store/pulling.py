@@ -201,7 +201,7 @@ def _appear(name: str, label: str, checkpoint: Checkpoint, progress: Progress) -
 
 def _pack(label: str, checkpoint: Checkpoint, folder: Path, progress: Progress) -> None:
     """Write the packed checkpoint and see that it opens."""
-    files = _texts(checkpoint)
+    files = texts(checkpoint)
     digest = _hash(checkpoint.files, progress)
     source = packed.Source(label, digest, checkpoint.kind)
     header = packed.header_of(checkpoint, source)
@@ -217,8 +217,9 @@ def _pack(label: str, checkpoint: Checkpoint, folder: Path, progress: Progress) 
     packed.open(folder)
 
 
-def _texts(checkpoint: Checkpoint) -> dict[str, str]:
-    """The folder's other files: vocabulary and generation settings."""
+def texts(checkpoint: Checkpoint) -> dict[str, str]:
+    """The folder's other files: vocabulary and generation settings. FormatError without a
+    vocabulary that can be read."""
     files = checkpoint.tokenizer_files()
     if checkpoint.metadata:
         files = _from_vocabulary(checkpoint.metadata, files)

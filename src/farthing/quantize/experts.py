@@ -1,0 +1,177 @@
+"""Routed experts, one by one: the tokens that go to each, and what it makes of them.
+
+A starved expert borrows tokens that the router would send to it next, for its Hessian alone.
+Shapes: T tokens, E experts, k experts a token, H model width, I inner width of an expert.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing.errors import InputError
+from farthing.ops.mixture import Activation, Bank, Router
+from farthing.ops.record import Note
+from farthing.quantize.check import CALIBRATED
+from farthing.quantize.desk import Desk
+from farthing.quantize.moments import Gathering
+from farthing.quantize.replay import Values
+from farthing.quantize.sections import Standin, activation_of
+from farthing.quantize.stream import CHUNK, Chunk, Rows
+from farthing.quantize.swift import gated
+from farthing.quantize.types import Moments, Weights
+from farthing.quantize.walk import Walk
+
+ENOUGH = 2
+"""Rows that an expert needs, for each of its inputs."""
+Ids = NDArray[np.intp]
+
+
+def settle(walk: Walk, note: Note) -> None:
+    """Quantizes the experts of a note as chosen; then what they add up to is known."""
+    x, bank, desk = note.inputs[0], note.weights[0], walk.desk
+    parts = (bank.gate, bank.up, bank.down)
+    calibrated = any(desk.chosen[one.name].method in CALIBRATED for one in parts)
+    routing = _route(walk, note, calibrated)
+    total = walk.scratch(note.out.width)
+    for index in range(bank.gate.shape[0]):
+        own, shares = routing.tokens(index)
+        more = routing.next(index, ENOUGH * bank.gate.shape[2]) if calibrated else own[:0]
+        if calibrated and not len(own) + len(more):
+            raise InputError(
+                f"{bank.gate.name}[{index}]: no token of the samples goes to this expert; give more"
+            )
+        expert = Expert(walk, bank, index, activation_of(note), routing.inputs)
+        expert.settle(own, more)
+        for rows, y in expert.answers(own):
+            total.add(own[rows], shares[rows, None] * y)
+        for one in parts:
+            desk.forget(one, index)
+    walk.known |= {note.out: total, x: routing.inputs}
+
+
+@dataclass(slots=True)
+class Routing:
+    """Where the tokens go: ids and weights [T, k]. `scores` [E, T] are comparable along T."""
+
+    ids: NDArray[np.int32]
+    weights: Weights
+    inputs: Rows
+    scores: Rows | None
+
+    def tokens(self, expert: int) -> tuple[Ids, Weights]:
+        """Those that go to an expert, in order, and by which weight."""
+        where, place = np.nonzero(self.ids == expert)
+        return where, self.weights[where, place]
+
+    def next(self, expert: int, enough: int) -> Ids:
+        """Tokens that lie nearest to going there, as many as are lacking, in order."""
+        own, _ = self.tokens(expert)
+        lacking = min(enough, len(self.ids)) - len(own)
+        if lacking <= 0 or self.scores is None:
+            return own[:0]
+        scores = self.scores.read(expert, expert + 1)[0]
+        scores[own] = -np.inf
+        return np.sort(np.argsort(-scores, kind="stable")[:lacking])
+
+
+def _route(walk: Walk, note: Note, scored: bool) -> Routing:
+    x, routed = note.inputs[:2]
+    chooser = next(n for n in walk.section.notes if n.out is routed)
+    (logits,), router = chooser.inputs, chooser.settings["router"]
+    routing = Routing(
+        np.empty((walk.tokens, router.top_k), np.int32),
+        np.empty((walk.tokens, router.top_k), np.float32),
+        walk.scratch(x.width),
+        None,
+    )
+    if scored:
+        path = walk.desk.writer.scratch / "scores"
+        routing.scores = Rows.zeros(path, router.experts, walk.tokens)
+
+    def visit(chunk: Chunk, values: Values) -> None:
+        mine = slice(chunk.start, chunk.stop)
+        walk.finite(values[logits])
+        routing.ids[mine], routing.weights[mine] = values[routed].ids, values[routed].weights
+        routing.inputs.write(chunk.start, values[x])
+        if routing.scores is not None:
+            routing.scores.columns(mine, _scores(values[logits], router).T)
+
+    walk.over([x, logits, routed], visit)
+    return routing
+
+
+def _scores(logits: Weights, router: Router) -> Weights:
+    """[T, E]: what says how near a token is to an expert, against other tokens."""
+    if router.score == "sigmoid":
+        return logits
+    largest = logits.max(-1, keepdims=True)
+    total: Weights = np.exp(logits - largest).sum(-1, keepdims=True)
+    return np.asarray(logits - largest - np.log(total))
+
+
+@dataclass(slots=True)
+class Expert:
+    walk: Walk
+    bank: Bank
+    index: int
+    activation: Activation
+    inputs: Rows
+
+    @property
+    def desk(self) -> Desk:
+        return self.walk.desk
+
+    def settle(self, own: Ids, more: Ids) -> None:
+        """Gate and up by what comes in, then down by what they make of it."""
+        rows = np.concatenate([own, more])
+        pair = [self.bank.gate, self.bank.up]
+        self._settle(pair, self._moments(pair, self._inputs(rows)), len(more))
+        down = [self.bank.down]
+        self._settle(down, self._moments(down, self._inner(rows)), len(more))
+
+    def answers(self, own: Ids) -> Iterator[tuple[slice, Weights]]:
+        down, bias = self._matrix(self.bank.down), self._bias(self.bank.down_bias)
+        for (rows, _), (_, inner) in zip(self._inputs(own), self._inner(own), strict=True):
+            yield rows, inner @ down.T + bias
+
+    def _settle(self, parts: list[Standin], moments: Moments | None, borrowed: int) -> None:
+        factor = None if moments is None else self.walk.factor(parts, moments)
+        for one in parts:
+            used = moments if self.desk.chosen[one.name].method in CALIBRATED else None
+            self.desk.settle(
+                one,
+                self.index,
+                moments=used,
+                factor=factor,
+                borrowed=0 if used is None else borrowed,
+            )
+
+    def _moments(
+        self, parts: list[Standin], rows: Iterator[tuple[slice, Weights]]
+    ) -> Moments | None:
+        if all(self.desk.chosen[one.name].method not in CALIBRATED for one in parts):
+            return None
+        gathering = Gathering(parts[0].shape[-1])
+        for _, x in rows:
+            gathering.add(x)
+        self.walk.finite(gathering.hessian)
+        return gathering.done()
+
+    def _inputs(self, ids: Ids) -> Iterator[tuple[slice, Weights]]:
+        for at in range(0, len(ids), CHUNK):
+            yield slice(at, at + CHUNK), self.inputs.gather(ids[at : at + CHUNK])
+
+    def _inner(self, ids: Ids) -> Iterator[tuple[slice, Weights]]:
+        gate, up = self._matrix(self.bank.gate), self._matrix(self.bank.up)
+        biases = self._bias(self.bank.gate_bias), self._bias(self.bank.up_bias)
+        for rows, x in self._inputs(ids):
+            yield rows, gated(x @ gate.T + biases[0], x @ up.T + biases[1], self.activation)
+
+    def _matrix(self, one: Standin) -> Weights:
+        return self.desk.numbers(one, self.index)
+
+    def _bias(self, table: Standin | None) -> Any:
+        return np.float32(0) if table is None else self.desk.numbers(table)[self.index]

@@ -1,0 +1,88 @@
+"""Rows of numbers in a file, and the samples' tokens in chunks: what keeps memory bounded.
+
+Shapes: T tokens of all samples end to end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing.quantize.types import Weights
+
+CHUNK = 4096
+"""Tokens played at once, at least; a sample is never cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Tokens start..stop: whole samples of these lengths."""
+
+    start: int
+    stop: int
+    lengths: tuple[int, ...]
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        return np.concatenate([np.arange(n) for n in self.lengths])
+
+
+def chunks_of(samples: Sequence[NDArray[np.int32]]) -> list[Chunk]:
+    found: list[Chunk] = []
+    lengths: list[int] = []
+    start = 0
+    for sample in samples:
+        lengths.append(len(sample))
+        if sum(lengths) >= CHUNK:
+            found.append(Chunk(start, start + sum(lengths), tuple(lengths)))
+            start, lengths = found[-1].stop, []
+    if lengths:
+        found.append(Chunk(start, start + sum(lengths), tuple(lengths)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """fp32 [T, width] in a file that is never in memory whole."""
+
+    path: Path
+    count: int
+    width: int
+
+    @classmethod
+    def zeros(cls, path: Path, count: int, width: int) -> "Rows":
+        with path.open("wb") as file:
+            file.truncate(4 * count * width)
+        return cls(path, count, width)
+
+    def read(self, start: int, stop: int) -> Weights:
+        size, at = (stop - start) * self.width, 4 * start * self.width
+        return np.fromfile(self.path, "<f4", size, offset=at).reshape(-1, self.width)
+
+    def write(self, start: int, rows: Weights) -> None:
+        with self.path.open("r+b") as file:
+            file.seek(4 * start * self.width)
+            np.ascontiguousarray(rows, "<f4").tofile(file)
+
+    def gather(self, ids: NDArray[np.intp]) -> Weights:
+        return np.asarray(self._mapped("r")[ids])
+
+    def add(self, ids: NDArray[np.intp], rows: Weights) -> None:
+        """Adds to rows, none of them named twice."""
+        mapped = self._mapped("r+")
+        mapped[ids] += rows
+
+    def put(self, ids: NDArray[np.intp], rows: Weights) -> None:
+        mapped = self._mapped("r+")
+        mapped[ids] = rows
+
+    def columns(self, where: slice, values: Weights) -> None:
+        mapped = self._mapped("r+")
+        mapped[:, where] = values
+
+    def _mapped(self, mode: Literal["r", "r+"]) -> NDArray[np.float32]:
+        # mapped anew each time: pages that were touched then leave the process
+        return np.memmap(self.path, "<f4", mode, shape=(self.count, self.width))

@@ -1,0 +1,189 @@
+"""The folder that a quantization works in: what is finished lies there whole, or not at all.
+
+    key             what is being made of what: a hash
+    section-0003/   weights   packed matrices and fp32 vectors, one after another
+                    index     msgpack: where each lies, and what came of it (Index)
+                    stream    the residual stream after it; of the last section alone
+    partial/        the section in the making
+
+A section appears by one renaming. Knows nothing of how weights are made.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing.errors import FormatError, InputError
+from farthing.formats.types import Vector
+from farthing.quantize.types import Outcome
+from farthing.store.space import clear_when_full
+from farthing.weight import Form, Matrix, pack
+
+KEY, PARTIAL, STREAM = "key", "partial", "stream"
+SECTION = re.compile(r"section-\d{4,}")
+ONE = -1
+"""The index of a tensor that is no stack."""
+
+
+class Place(msgspec.Struct):
+    """Where a tensor's matrices lie: the first byte and the bytes of each, by index."""
+
+    shape: tuple[int, ...]
+    form: Form | None
+    at: dict[int, tuple[int, int]]
+
+
+class Index(msgspec.Struct):
+    tensors: dict[str, Place]
+    outcomes: list[Outcome]
+
+
+class Writer:
+    """A section in the making: what is added is on the disk, what is `finished` stays."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.index = Index({}, [])
+        self._file: IO[bytes] = (folder / "weights").open("wb")
+
+    @property
+    def stream(self) -> Path:
+        return self.folder / STREAM
+
+    @property
+    def scratch(self) -> Path:
+        """A folder that does not outlive the section."""
+        folder = self.folder / "scratch"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def add(self, name: str, shape: tuple[int, ...], matrix: Matrix, index: int = ONE) -> None:
+        """A matrix, or its next rows: all but the last a multiple of 16."""
+        self._append(name, shape, matrix.form, pack(matrix), index)
+
+    def vector(self, name: str, values: Vector) -> None:
+        raw = np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8)
+        self._append(name, values.shape, None, raw, ONE)
+
+    def _append(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        form: Form | None,
+        raw: NDArray[np.uint8],
+        index: int,
+    ) -> None:
+        place = self.index.tensors.setdefault(name, Place(shape, form, {}))
+        at = self._file.tell()
+        begin, size = place.at.get(index, (at, 0))
+        assert begin + size == at and place.form == form, f"{name}: pieces out of turn"
+        place.at[index] = begin, size + raw.nbytes
+        self._file.write(raw.data)
+
+    def finish(self) -> None:
+        self.close()
+        shutil.rmtree(self.scratch)
+        (self.folder / "index").write_bytes(msgspec.msgpack.encode(self.index))
+        for path in self.folder.iterdir():
+            _settle(path)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Work:
+    """Raises InputError if the folder holds anything else, or belongs to another quantization."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        strange = sorted(p.name for p in folder.iterdir() if not _known(p.name))
+        if strange:
+            raise InputError(
+                f"{folder} holds {strange[0]!r}, which no quantization left there;"
+                " name an empty folder, or one that an interrupted quantization worked in"
+            )
+        self._claim(key)
+        self._sweep()
+
+    @property
+    def done(self) -> int:
+        """How many sections are finished."""
+        count = 0
+        while self.section(count).exists():
+            count += 1
+        return count
+
+    def section(self, number: int) -> Path:
+        return self.folder / f"section-{number:04}"
+
+    def stream(self, number: int) -> Path:
+        """The residual stream that section `number` left."""
+        return self.section(number) / STREAM
+
+    def index(self, number: int) -> Index:
+        path = self.section(number) / "index"
+        try:
+            return msgspec.msgpack.decode(path.read_bytes(), type=Index)
+        except (msgspec.DecodeError, OSError) as error:
+            raise FormatError(
+                f"{path}: {error}; remove {self.folder} and quantize again"
+            ) from error
+
+    @contextmanager
+    def write(self, number: int) -> Iterator[Writer]:
+        """The section that is next. Nothing of it stays unless the block ends well."""
+        partial = self.folder / PARTIAL
+        partial.mkdir()
+        writer = Writer(partial)
+        try:
+            with clear_when_full("quantizing", self.folder):
+                yield writer
+                writer.finish()
+                partial.rename(self.section(number))
+                _settle(self.folder)
+        finally:
+            writer.close()
+            self._sweep()
+
+    def _claim(self, key: str) -> None:
+        path = self.folder / KEY
+        if not path.exists():
+            if any(SECTION.fullmatch(p.name) for p in self.folder.iterdir()):
+                raise InputError(
+                    f"{path} is missing, so its sections belong to nothing; remove them"
+                )
+            path.write_text(key)
+            return
+        if path.read_text() != key:
+            raise InputError(
+                f"{self.folder} holds what another quantization began: of another model, with"
+                " another recipe or other samples; go on with those, or name another folder"
+            )
+
+    def _sweep(self) -> None:
+        """What an interruption left, and all streams but the last."""
+        shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
+        for number in range(self.done - 1):
+            self.stream(number).unlink(missing_ok=True)
+
+
+def _known(name: str) -> bool:
+    return name in (KEY, PARTIAL) or SECTION.fullmatch(name) is not None
+
+
+def _settle(path: Path) -> None:
+    """Wait until the disk has it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
