@@ -54,3 +54,14 @@ def test_a_lever_that_nobody_measured_is_listed_as_such(folder):
         {"lever": "activations", "value": "int8", "loss": None},
         {"lever": "kv", "value": "int8", "loss": None},
     ]
+
+
+def test_what_levers_lose_is_in_the_published_schema(client, server):
+    described = httpx.get(f"{server.url}/openapi.json").json()
+    for path, name in (("/v1/models", "Models"), ("/v1/models/{id}", "Model")):
+        good = described["paths"][path]["get"]["responses"]["200"]
+        schema = good["content"]["application/json"]["schema"]
+        assert schema == {"$ref": f"#/components/schemas/{name}"}
+    known = described["components"]["schemas"]
+    assert {"kl", "same_top", "perplexity_ratio", "text"} <= set(known["Measured"]["properties"])
+    assert client.models.retrieve("toy").farthing["levers"] == []

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from farthing.config import KV_BITS, EngineConfig
 from farthing.errors import FormatError, InputError
 from farthing.evaluate import levers
@@ -45,7 +47,7 @@ def asked(
 ) -> dict[str, object]:
     """For a terminal: what the lever costs that its user pulled, on stderr. Raises as `check`.
 
-    Returns what `levers.facts` does; nothing is looked up where no lever was pulled.
+    Returns the levers that are on, for programs; looks nothing up where none was pulled.
     """
     if config.kv_bits == 16:
         return {}
@@ -53,7 +55,7 @@ def asked(
     for verdict in found:
         if verdict.is_kv and not quiet:
             print(f"farthing: {verdict.named}: {verdict.loss}", file=sys.stderr, flush=True)
-    return levers.facts(found)
+    return {"levers": msgspec.to_builtins(levers.listed(found))}
 
 
 def called(folder: Path) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,7 @@ from farthing.cli.awake import awake
 from farthing.cli.loss import called
 from farthing.cli.ls import gigabytes, millions, summary
 from farthing.config import KV_BITS
-from farthing.evaluate.levers import loss_facts, named, plain, stale, told
+from farthing.evaluate.levers import measured, named, plain, stale, told
 from farthing.evaluate.opened import recipe
 from farthing.formats import packed, quality
 from farthing.formats.quality import Row
@@ -128,4 +129,4 @@ def quantized(folder: Path) -> Iterator[str]:
 
 def measurements(folder: Path) -> list[dict[str, Any]]:
     found = rows(folder)
-    return [{**(loss_facts(row) or {}), "stale": reason} for row, reason in found]
+    return [msgspec.to_builtins(measured(row)) | {"stale": reason} for row, reason in found]

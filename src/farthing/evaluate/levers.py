@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from farthing.config import EngineConfig
 from farthing.evaluate import opened
 from farthing.evaluate.budget import Budget, ratio
@@ -144,37 +146,67 @@ def told(loss: Loss) -> str:
     )
 
 
-def facts(found: Sequence[Verdict]) -> dict[str, object]:
-    """What `verdicts` gave, for programs: each lever with its loss, and that of all together."""
-    each = [
-        {"lever": name, "value": value, "loss": loss_facts(verdict.row)}
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """A row for programs: what was lost, with these levers on. KL is in nats a token."""
+
+    levers: dict[str, str]
+    kl: float
+    kl_interval: tuple[float, float]
+    kl_added: float | None
+    """Of kl, what the last lever added."""
+    same_top: float
+    perplexity_ratio: float
+    against: str
+    text: str
+    tokens: int
+    arithmetic: str
+    instruction_set: str | None
+    farthing: str
+    measured: str
+
+
+class Lever(msgspec.Struct, frozen=True):
+    """One that is on. No loss: not measured."""
+
+    lever: str
+    value: str
+    loss: Measured | None
+
+
+def listed(found: Sequence[Verdict]) -> list[Lever]:
+    """What `verdicts` gave, for programs."""
+    return [
+        Lever(name, value, measured(verdict.row))
         for verdict in found
         if len(verdict.levers) == 1
         for name, value in verdict.levers.items()
     ]
-    return {"levers": each, "loss": loss_facts(found[-1].row) if found else None}
 
 
-def loss_facts(row: Row | None) -> dict[str, object] | None:
-    """A row for programs; None stands for "not measured"."""
+def together(found: Sequence[Verdict]) -> Measured | None:
+    """What all that are on cost, of what `verdicts` gave."""
+    return measured(found[-1].row) if found else None
+
+
+def measured(row: Row | None) -> Measured | None:
     if row is None:
         return None
     loss = row.loss
-    return {
-        "levers": row.levers,
-        "kl": loss.kl.mean,
-        "kl_interval": [loss.kl.low, loss.kl.high],
-        "kl_added": None if loss.added is None else loss.added.mean,
-        "same_top": loss.same_top.mean,
-        "perplexity_ratio": ratio(loss),
-        "against": row.against.name,
-        "text": row.text.what,
-        "tokens": row.text.tokens,
-        "arithmetic": row.arithmetic,
-        "instruction_set": row.isa,
-        "farthing": row.farthing,
-        "measured": row.measured,
-    }
+    return Measured(
+        levers=row.levers,
+        kl=loss.kl.mean,
+        kl_interval=(loss.kl.low, loss.kl.high),
+        kl_added=None if loss.added is None else loss.added.mean,
+        same_top=loss.same_top.mean,
+        perplexity_ratio=ratio(loss),
+        against=row.against.name,
+        text=row.text.what,
+        tokens=row.text.tokens,
+        arithmetic=row.arithmetic,
+        instruction_set=row.isa,
+        farthing=row.farthing,
+        measured=row.measured,
+    )
 
 
 def plain(text: str) -> str:

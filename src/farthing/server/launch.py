@@ -15,9 +15,10 @@ import uvloop
 
 from farthing.engine.client import EngineClient
 from farthing.errors import FarthingError
-from farthing.evaluate.levers import facts
+from farthing.evaluate.levers import listed, together
 from farthing.meter.ledger import Ledger
 from farthing.meter.writer import Writer
+from farthing.server.about import About
 from farthing.server.app import make_app
 from farthing.server.bills import Bills
 from farthing.server.clock import Beat
@@ -85,17 +86,18 @@ def make_state(
         patience_seconds=options.patience_seconds,
         limits=Limits(options.max_answers, options.max_answers_per_key),
         metrics=metrics,
-        about={
-            "parameters": model.parameters,
-            "bits_per_parameter": round(model.bits, 3),
-            "forms": list(model.forms),
-            "instruction_set": info.isa,
-            "threads": info.threads,
-            "kv_bits": options.engine.kv_bits,
-            **facts(options.levers),
-            "defaults": defaults,
-            "hour_dollars": options.price.hour_nanodollars / 1e9,
-        },
+        about=About(
+            parameters=model.parameters,
+            bits_per_parameter=round(model.bits, 3),
+            forms=list(model.forms),
+            instruction_set=info.isa,
+            threads=info.threads,
+            kv_bits=options.engine.kv_bits,
+            levers=listed(options.levers),
+            loss=together(options.levers),
+            defaults=defaults,
+            hour_dollars=options.price.hour_nanodollars / 1e9,
+        ),
     )
 
 

@@ -1,10 +1,11 @@
-"""The request bodies for /openapi.json, from the same structs that parse them."""
+"""Bodies for /openapi.json that FastAPI does not know, from the structs that they are."""
 
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI
 
+from farthing.server.about import Model, Models
 from farthing.server.wire import (
     ChatRequest,
     CompletionRequest,
@@ -18,6 +19,7 @@ BODIES = {
     "/tokenize": TokenizeRequest,
     "/detokenize": DetokenizeRequest,
 }
+ANSWERS = {"/v1/models": Models, "/v1/models/{id}": Model}
 ERROR = {
     "type": "object",
     "required": ["error"],
@@ -57,9 +59,10 @@ def responses() -> dict[int | str, dict[str, Any]]:
 def describe(app: FastAPI) -> dict[str, Any]:
     """FastAPI's own description, with the bodies it has not been told of."""
     whole = FastAPI.openapi(app)
-    bodies, components = msgspec.json.schema_components(
-        BODIES.values(), ref_template="#/components/schemas/{name}"
+    found, components = msgspec.json.schema_components(
+        [*BODIES.values(), *ANSWERS.values()], ref_template="#/components/schemas/{name}"
     )
+    bodies, answers = found[: len(BODIES)], found[len(BODIES) :]
     schemas = whole.setdefault("components", {}).setdefault("schemas", {})
     schemas |= components | {"Error": ERROR}
     for path, body in zip(BODIES, bodies, strict=True):
@@ -67,4 +70,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": body}},
         }
+    for path, answer in zip(ANSWERS, answers, strict=True):
+        good = whole["paths"][path]["get"]["responses"]["200"]
+        good["content"]["application/json"]["schema"] = answer
     return whole

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from farthing.engine.client import EngineClient
 from farthing.errors import NotFound
+from farthing.server.about import About
 from farthing.server.bills import Bills
 from farthing.server.limits import Limits
 from farthing.server.metrics import Metrics
@@ -36,7 +37,7 @@ class State:
     bills: Bills
     limits: Limits
     metrics: Metrics
-    about: dict[str, Any]
+    about: About
     """What /v1/models and the page tell of the model: weights, bits, instruction set."""
     max_body_bytes: int = 4 << 20
     body_seconds: float = 30.0
