@@ -20,6 +20,7 @@ VERBS = {
     "chat": "talk in the terminal",
     "serve": "start the OpenAI-compatible server",
     "pull": "fetch a model and pack it",
+    "quantize": "make a model smaller at the least loss",
     "ls": "list the models on this machine",
     "show": "describe one model: shape, weights, bits",
     "experts": "show which experts of a model its tokens go to",
