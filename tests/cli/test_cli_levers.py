@@ -5,7 +5,7 @@ import json
 import pytest
 
 from farthing import cli
-from farthing.formats import quality
+from farthing.formats import packed, quality
 from lossy import BASE, EIGHT, FOUR, keep, linked, row
 
 WEIGHTS = {"weights": "gptq 4-f16-min g32"}
@@ -135,6 +135,9 @@ def test_show_tells_what_was_measured_and_of_what_it_was_made(folder, capsys):
     assert cli.main(["show", "lossy"]) == 0
     assert "loss      not measured; `farthing eval lossy` measures it" in capsys.readouterr().out
     (folder / "recipe.toml").write_text(RECIPE)
+    assert cli.main(["show", "lossy"]) == 0
+    made_from = packed.open(folder).header.source.file
+    assert f"`farthing eval lossy --against {made_from}` measures" in capsys.readouterr().out
     keep(folder, row(WEIGHTS | BASE, 0.0123), row(EIGHT, numerics=0))
     assert cli.main(["show", "lossy"]) == 0
     told = capsys.readouterr().out

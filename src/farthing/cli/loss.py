@@ -12,7 +12,7 @@ from farthing.config import KV_BITS, EngineConfig
 from farthing.errors import FormatError, InputError
 from farthing.evaluate import levers
 from farthing.evaluate.budget import Budget, parse
-from farthing.evaluate.levers import Verdict, named, plain, told, verdicts
+from farthing.evaluate.levers import Levers, Verdict, named, plain, told, verdicts
 from farthing.formats import packed, quality
 from farthing.formats.quality import Row
 from farthing.store.names import root
@@ -61,6 +61,21 @@ def asked(
 def called(folder: Path) -> str:
     """A model as its user would type it."""
     return folder.name if folder.parent == root() else str(folder)
+
+
+def measuring(folder: Path, on: Levers, rows: Sequence[Row] = ()) -> str:
+    """The command that measures these levers. `rows` know what weights were measured against; else
+    it is what they were made from."""
+    words = ["farthing", "eval", called(folder)]
+    if "weights" in on:
+        known = [row.against.name for row in rows if "weights" in row.levers]
+        words += [
+            "--against",
+            plain(known[-1] if known else packed.open(folder).header.source.file),
+        ]
+    if "kv" in on:
+        words += ["--kv-bits", on["kv"].removeprefix("int")]
+    return f"`{' '.join(words)}`"
 
 
 def _rows(folder: Path, *, needed: bool) -> list[Row]:
@@ -122,17 +137,7 @@ class _Case:
 
     def _command(self, found: Sequence[Verdict]) -> str:
         on = {name: value for verdict in found for name, value in verdict.levers.items()}
-        words = ["farthing", "eval", called(self.folder)]
-        if "weights" in on:
-            words += ["--against", plain(self._original())]
-        if "kv" in on:
-            words += ["--kv-bits", on["kv"].removeprefix("int")]
-        return f"`{' '.join(words)}`"
-
-    def _original(self) -> str:
-        """What the weights were measured against, or else made from."""
-        against = [row.against.name for row in self.rows if "weights" in row.levers]
-        return against[-1] if against else packed.open(self.folder).header.source.file
+        return measuring(self.folder, on, self.rows)
 
     def _stale(self) -> str:
         """Why what once was measured does not count."""

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from farthing import store
 from farthing.cli.awake import awake
-from farthing.cli.loss import called
+from farthing.cli.loss import measuring
 from farthing.cli.ls import gigabytes, millions, summary
-from farthing.config import KV_BITS
-from farthing.evaluate.levers import measured, named, plain, stale, told
+from farthing.config import KV_BITS, EngineConfig
+from farthing.evaluate.levers import active, measured, named, plain, stale, told
 from farthing.evaluate.opened import recipe
 from farthing.formats import packed, quality
 from farthing.formats.quality import Row
@@ -111,7 +111,8 @@ def lost(folder: Path) -> Iterator[str]:
     """What levers cost: three lines a row."""
     found = rows(folder)
     if not found:
-        yield f"loss      not measured; `farthing eval {called(folder)}` measures it"
+        levers = active(EngineConfig(), folder)
+        yield f"loss      not measured; {measuring(folder, levers)} measures it"
     for row, reason in found:
         day = f"{plain(row.measured)} by farthing {plain(row.farthing)}"
         on = f" on {plain(row.isa)}" if row.isa else ""
