@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from farthing.errors import InputError
 from farthing.ops.mixture import Activation, Bank, Router
 from farthing.ops.record import Note
+from farthing.quantize import fold
 from farthing.quantize.check import CALIBRATED
 from farthing.quantize.desk import Desk
 from farthing.quantize.moments import Gathering
@@ -127,10 +128,28 @@ class Expert:
     def settle(self, own: Ids, more: Ids) -> None:
         """Gate and up by what comes in, then down by what they make of it."""
         rows = np.concatenate([own, more])
+        if self._folds():
+            self._fold(rows)
         pair = [self.bank.gate, self.bank.up]
         self._settle(pair, self._moments(pair, self._inputs(rows)), len(more))
         down = [self.bank.down]
         self._settle(down, self._moments(down, self._inner(rows)), len(more))
+
+    def _folds(self) -> bool:
+        """Whether down's factors can be taken by up. Gate and up share their input with the
+        router, which is left alone."""
+        up, bank = self.desk.chosen[self.bank.up.name].method, self.bank
+        down = self.desk.chosen[bank.down.name].method
+        linear = fold.linear_in_up(self.activation) and bank.up_bias is None
+        return down == "awq" and up != "keep" and linear
+
+    def _fold(self, rows: Ids) -> None:
+        up, down, index = self.bank.up, self.bank.down, self.index
+        moments = self._moments([down], self._inner(rows))
+        assert moments is not None
+        factors = fold.factors_of(self.desk, [down], moments, index)
+        self.desk.change(up, self.desk.numbers(up, index) / factors[:, None], index)
+        self.desk.change(down, self.desk.numbers(down, index) * factors, index)
 
     def answers(self, own: Ids) -> Iterator[tuple[slice, Weights]]:
         down, bias = self._matrix(self.bank.down), self._bias(self.bank.down_bias)

@@ -40,13 +40,16 @@ class Walk:
     def over(
         self, targets: Iterable[Symbol], visit: Callable[[Chunk, Values], None], keep: bool = True
     ) -> None:
-        """One pass: `visit` gets each chunk and the values of the targets."""
+        """One pass: `visit` gets each chunk and the values of the targets.
+
+        `keep` what is dear: unless its weights may change yet, or nobody needs it any more.
+        """
         targets = set(targets)
         notes = needed(self.section.notes, targets, self.known)
         wanted = targets | {symbol for note in notes for symbol in note.inputs}
         read = [symbol for symbol in wanted if symbol in self.known]
-        dear = {note.out: self.scratch(note.out.width) for note in notes if note.name in DEAR}
-        dear = dear if keep else {}
+        made = [note.out for note in notes if note.name in DEAR and keep]
+        dear = {symbol: self.scratch(symbol.width) for symbol in made}
         for chunk in self.chunks:
             known = {symbol: self.known[symbol].read(chunk.start, chunk.stop) for symbol in read}
             values = self.player.play(notes, known, chunk, targets | set(dear))
@@ -82,7 +85,9 @@ class Walk:
                 " checkpoint is damaged, or its config.json is not its own"
             )
 
-    def moments(self, symbols: Iterable[Symbol], heads: int = 1) -> dict[Symbol, list[Moments]]:
+    def moments(
+        self, symbols: Iterable[Symbol], heads: int = 1, keep: bool = True
+    ) -> dict[Symbol, list[Moments]]:
         """Of each symbol, and of each of `heads` equal parts of it, from one pass."""
         gathered = {s: [Gathering(s.width // heads) for _ in range(heads)] for s in symbols}
 
@@ -91,7 +96,7 @@ class Walk:
                 for part, x in zip(parts, np.split(values[symbol], heads, 1), strict=True):
                     part.add(x)
 
-        self.over(gathered, visit)
+        self.over(gathered, visit, keep)
         for parts in gathered.values():
             for part in parts:
                 self.finite(part.hessian)
