@@ -1,6 +1,7 @@
 """`farthing eval`: what a model's levers cost in quality, measured."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,12 +9,13 @@ from typing import Annotated, Literal
 import msgspec
 from cyclopts import Parameter
 
-from farthing.cli import eval_table, models, prompts
+from farthing.cli import eval_plot, eval_report, eval_table, models, pages, prompts
 from farthing.cli.progress import counting
-from farthing.errors import InputError
+from farthing.errors import InputError, NotFound
 from farthing.evaluate import measure, opened, record, texts
 from farthing.evaluate.opened import Opened
 from farthing.evaluate.texts import Texts
+from farthing.tokenizer import Tokenizer
 
 MOST_TOKENS = 1 << 20
 
@@ -29,6 +31,7 @@ def eval(
     seed: int = 0,
     kv_bits: Literal[8, 4] | None = None,
     weights_only: Annotated[bool, Parameter(negative=())] = False,
+    report: Path | None = None,
     save: bool = True,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
@@ -66,25 +69,20 @@ def eval(
         Measure a cache of this many bits too.
     weights_only
         The weights alone, in fp32 on both sides; nothing of the engine.
+    report
+        Write all of it, with plots and the tokens that differ most, to this file: *.html or *.md.
     save
         Keep the rows in the packed folder's quality.json, where `farthing show` and `serve` look.
     as_json
         Print one JSON object instead.
     """
-    check(tokens, length, against, weights_only)
-    subject = find(model)
-    if not subject.is_packed and not weights_only:
-        raise InputError(
-            f"{model} is not packed, and the engine runs packed models: `farthing pull {model}`"
-            " packs it, or --weights-only reads its weights as they are"
-        )
-    save = save and subject.is_packed
-    if save:
+    check(tokens, length, against, weights_only, report)
+    subject, origin = subjects(model, against, weights_only)
+    if save := save and subject.is_packed:
         record.must_be_writable(subject)
-    origin = None if against is None else find(against)
-    chosen = text_of(origin or subject, subject, text, tokens=tokens, length=length, seed=seed)
+    chosen = text_of(origin or subject, text, tokens=tokens, length=length, seed=seed)
     with counting("measuring", chosen.tokens) as told:
-        rows = measure.measure(
+        measured = measure.measure(
             subject,
             origin,
             chosen,
@@ -93,22 +91,74 @@ def eval(
             seed=seed,
             told=told,
         )
-    kept = record.rows_of(rows, origin or subject, chosen)
+    rows = record.rows_of(measured, origin or subject, chosen)
     if save:
-        record.save(subject, kept)
-    found = {"model": subject.name, "rows": msgspec.to_builtins(kept), "saved": save}
+        record.save(subject, rows)
+    if report is not None:
+        found = eval_report.Found(
+            model=subject.name,
+            rows=rows,
+            tokens=[row.tokens for row in measured],
+            texts=chosen,
+            tokenizer=tokenizer_of(origin or subject),
+            command=command(model, against, text, tokens, length, seed, kv_bits, weights_only),
+        )
+        pages.write(report, eval_report.title(found), list(eval_report.parts(found)))
     if as_json:
-        print(json.dumps(found))
+        rows_told = msgspec.to_builtins(rows)
+        print(json.dumps({"model": subject.name, "rows": rows_told, "saved": save}))
     else:
-        eval_table.show(subject.name, kept, save)
+        eval_table.show(subject.name, rows, save)
 
 
-def check(tokens: int, length: int, against: str | None, weights_only: bool) -> None:
+def subjects(model: str, against: str | None, weights_only: bool) -> tuple[Opened, Opened | None]:
+    """What is measured, and what it is measured against if not itself."""
+    subject = find(model)
+    if not subject.is_packed and not weights_only:
+        raise InputError(
+            f"{model} is not packed, and the engine runs packed models: `farthing pull {model}`"
+            " packs it, or --weights-only reads its weights as they are"
+        )
+    return subject, None if against is None else find(against)
+
+
+def command(
+    model: str,
+    against: str | None,
+    text: Path | None,
+    tokens: int,
+    length: int,
+    seed: int,
+    kv_bits: int | None,
+    weights_only: bool,
+) -> str:
+    """What gives the same figures again."""
+    words = ["farthing", "eval", model]
+    flags = (("against", against), ("text", text), ("tokens", tokens), ("length", length))
+    for name, value in (*flags, ("seed", seed), ("kv-bits", kv_bits)):
+        words += [] if value is None else [f"--{name}", str(value)]
+    return shlex.join(words + ["--weights-only"] * weights_only)
+
+
+def tokenizer_of(of: Opened) -> Tokenizer | None:
+    try:
+        return of.tokenizer()
+    except NotFound:
+        return None
+
+
+def check(
+    tokens: int, length: int, against: str | None, weights_only: bool, report: Path | None
+) -> None:
+    """All that can be known to be wrong before any work."""
     for name, value in (("tokens", tokens), ("length", length)):
         if not 2 <= value <= MOST_TOKENS:
             raise InputError(f"{name} is {value}; it must be from 2 to {MOST_TOKENS}")
     if weights_only and against is None:
         raise InputError("--weights-only compares weights with others: add --against REFERENCE")
+    if report is not None:
+        pages.check(report)
+        eval_plot.check()
 
 
 def find(name: str) -> Opened:
@@ -119,9 +169,7 @@ def find(name: str) -> Opened:
     return opened.open(models.folder(name))
 
 
-def text_of(
-    reference: Opened, model: Opened, file: Path | None, *, tokens: int, length: int, seed: int
-) -> Texts:
+def text_of(reference: Opened, file: Path | None, *, tokens: int, length: int, seed: int) -> Texts:
     """The user's text, by the reference's tokenizer; or the reference's own."""
     if file is not None:
         tokenizer = reference.tokenizer()

@@ -30,8 +30,8 @@ def show(name: str, rows: Sequence[Row], saved: bool) -> None:
 
 def table(rows: Sequence[Row]) -> Table:
     """KL in nats a token: its mean and the interval of that; other intervals are in the JSON."""
-    made = Table(box=None, pad_edge=False)
-    made.add_column("lossy", no_wrap=True)
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    made.add_column("lossy")
     for heading in HEADINGS:
         made.add_column(heading, justify="right", no_wrap=True)
     for place, row in enumerate(rows):
@@ -64,6 +64,11 @@ def last(row: Row) -> str:
     """The lever that a row adds to those of the row above: "cache int4"."""
     name, value = list(row.levers.items())[-1]
     return f"{NAMES.get(name, name)} {value}"
+
+
+def levers(row: Row) -> str:
+    """All that were on: "weights gptq 4-f16 g32, activations int8"."""
+    return ", ".join(f"{NAMES.get(name, name)} {value}" for name, value in row.levers.items())
 
 
 def against(row: Row) -> str:

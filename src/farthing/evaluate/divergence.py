@@ -45,6 +45,9 @@ class Tokens:
     confidence: Floats
     """The reference's probability of its own likeliest."""
 
+    measured_confidence: Floats
+    """The measured model's of its own."""
+
     surprise: Floats
     """-log of the measured probability of the token that did follow, in nats."""
 
@@ -123,6 +126,7 @@ def _compared(p: Floats, q: Floats, following: Ids) -> Tokens:
         top=top.astype(np.int32),
         reference_top=reference_top.astype(np.int32),
         confidence=np.exp(p[rows, reference_top]),
+        measured_confidence=np.exp(q[rows, top]),
         surprise=-q[rows, following],
         reference_surprise=-p[rows, following],
     )
