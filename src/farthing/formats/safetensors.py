@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,26 +122,72 @@ def _counts(value: Any) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A tensor before its numbers are there."""
+
+    dtype: str
+    shape: Shape
+
+    @property
+    def bytes(self) -> int:
+        return prod(self.shape) * SIZES[self.dtype]
+
+
+class Writer:
+    """A file whose tensors are known, and whose numbers come in any order.
+
+    A context: the file lies beside `path` and is renamed at the end, so that `path` is the old file
+    or the whole new, and never half of it.
+    """
+
+    def __init__(
+        self, path: Path, heads: Mapping[str, Head], metadata: Mapping[str, str] | None = None
+    ) -> None:
+        header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+        at, self.missing = 0, {name: head.bytes for name, head in heads.items()}
+        for name, head in heads.items():
+            places = [at, at + head.bytes]
+            header[name] = {"dtype": head.dtype, "shape": head.shape, "data_offsets": places}
+            at += head.bytes
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        start = 8 + len(text)
+        self.starts = {name: start + header[name]["data_offsets"][0] for name in heads}
+        self.path = path
+        handle, self.beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        self.file = os.fdopen(handle, "wb")
+        self.file.write(struct.pack("<Q", len(text)) + text)
+
+    def put(self, name: str, data: NDArray[Any], at: int = 0) -> None:
+        """Bytes of a tensor, `at` of them behind its first."""
+        self.file.seek(self.starts[name] + at)
+        self.file.write(np.ascontiguousarray(data).data)
+        self.missing[name] -= data.nbytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        try:
+            with self.file:
+                self.file.flush()
+                os.fsync(self.file.fileno())
+            if kind is None:
+                short = [name for name, left in self.missing.items() if left]
+                assert not short, f"not written as a whole: {short[:5]}"
+                os.replace(self.beside, self.path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.beside)
+
+
 def write(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a file beside `path` and rename it, so that `path` is the old file or the whole new."""
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    at = 0
-    for name, tensor in tensors.items():
-        assert tensor.data.nbytes == prod(tensor.shape) * SIZES[tensor.dtype], name
-        stop = at + tensor.data.nbytes
-        header[name] = {"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [at, stop]}
-        at = stop
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(struct.pack("<Q", len(text)) + text)
-            for tensor in tensors.values():
-                out.write(np.ascontiguousarray(tensor.data).data)
-        os.replace(beside, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(beside)
+    heads = {name: Head(tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
+    with Writer(path, heads, metadata) as out:
+        for name, tensor in tensors.items():
+            assert tensor.data.nbytes == heads[name].bytes, name
+            out.put(name, tensor.data)
