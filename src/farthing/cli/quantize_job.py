@@ -18,7 +18,6 @@ from farthing.quantize import check, run, text
 from farthing.quantize.run import Progress
 from farthing.quantize.text import Samples
 from farthing.quantize.types import Outcome
-from farthing.store.space import need
 from farthing.tokenizer import Tokenizer
 
 MOST_SAMPLES = 4096
@@ -65,6 +64,8 @@ class Job:
         """Refuses what can be known to fail: nothing has been read or written yet."""
         place = place_of(output, format)
         _numbers(samples=samples, length=length, seed=seed, threads=threads)
+        if plan.needs_text and length > plan.context:
+            raise InputError(f"--length is {length}; {plan.model} reads {plan.context} at most")
         if text is not None and not plan.needs_text:
             raise InputError(f"--text {text}: nothing in this recipe reads text; leave it out")
         changed = quantize_write.check(format, plan.source.config, plan.outcome())
@@ -89,10 +90,9 @@ class Job:
         with stages() as tell:
             tell("hashing", 0, 0)
             asked = self._asked(given)
-        with place.held(asked), stages() as tell:
-            need(place.partial, 2 * self.plan.after.bytes, "the new model, with the work on it,")
+        with place.held(asked, self._room(given)), stages() as tell:
             samples = self._written(files, tell) if given is None else given
-            heard = partial(_section, tell)
+            heard = partial(section, tell)
             made = run.quantize(source, samples, self.plan.recipe, place.sections, heard)
             outcomes = list(made.outcomes)
             clear(place.whole)
@@ -120,6 +120,11 @@ class Job:
                 (Path(folder) / name).write_text(held)
             tokenizer = Tokenizer.open(Path(folder))
         return text.samples_of(self.text, tokenizer, samples=self.samples, length=self.length)
+
+    def _room(self, given: Samples | None) -> int:
+        """Bytes: the sections, the output, and the model packed where it has to write."""
+        packed_source = self.plan.before.bytes if given is None else 0
+        return 2 * self.plan.after.bytes + packed_source
 
     def _written(self, files: Mapping[str, str], tell: Tell) -> Samples:
         kept = self.place.samples()
@@ -165,7 +170,6 @@ class Job:
 def _pack(plan: Plan, folder: Path, files: Mapping[str, str], tell: Tell) -> None:
     """The model as it is, to be run. Raises FormatError naming a weight that is not finite."""
     clear(folder)
-    need(folder.parent, plan.before.bytes, "the model, packed to write texts,")
     folder.mkdir()
     source = packed.Source(file=plan.source.name, sha256=plan.source.sha256, kind="source")
     packed.write(
@@ -178,14 +182,14 @@ def _pack(plan: Plan, folder: Path, files: Mapping[str, str], tell: Tell) -> Non
     )
 
 
-def _section(tell: Tell, progress: Progress) -> None:
+def section(tell: Tell, progress: Progress) -> None:
     tell("quantizing", progress.section, progress.sections, progress.what)
 
 
 def _numbers(*, samples: int, length: int, seed: int, threads: int) -> None:
     for name, value, least, most in (
         ("samples", samples, 1, MOST_SAMPLES),
-        ("length", length, 2, 1 << 20),
+        ("length", length, 2, 1 << 24),
         ("seed", seed, 0, text.MOST_SEED),
         ("threads", threads, 0, 1 << 10),
     ):

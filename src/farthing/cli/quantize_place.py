@@ -24,7 +24,7 @@ import numpy as np
 from farthing.errors import Busy, DiskFull, FormatError, InputError, NotFound
 from farthing.quantize.text import Samples
 from farthing.store.names import checked, root
-from farthing.store.space import FULL, megabytes
+from farthing.store.space import FULL, megabytes, need
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +61,22 @@ class Place:
             raise InputError(f"{self.out} exists already; {hint}, or give another -o")
 
     @contextmanager
-    def held(self, asked: Mapping[str, str]) -> Iterator[None]:
-        """The place, for this process alone. On a normal end nothing of it is left; else what is
-        finished stays, for the same command to go on with."""
+    def held(self, asked: Mapping[str, str], room: int) -> Iterator[None]:
+        """The place, for this process alone, with `room` for so many bytes. On a normal end nothing
+        of it is left; else what is finished stays, for the same command to go on with."""
         self.partial.mkdir(parents=self.shelf, exist_ok=True)
         handle = os.open(self.partial, os.O_RDONLY)
         try:
             _lock(handle, self.partial)
             self.free()  # another process may have been faster
             self._claim(asked)
-            with _kept(self.partial):
+            need(self.partial, room, "the new model, with the work on it,")
+            with self._kept():
                 yield
             shutil.rmtree(self.partial)
         finally:
+            if self.partial.exists() and not self._begun:
+                shutil.rmtree(self.partial)
             os.close(handle)
 
     def appear(self) -> None:
@@ -82,7 +85,7 @@ class Place:
 
     def samples(self) -> Samples | None:
         """Those an earlier run wrote."""
-        path = self.partial / "samples.npy"
+        path = self._samples
         if not path.exists():
             return None
         try:
@@ -93,10 +96,40 @@ class Place:
 
     def keep_samples(self, samples: Samples) -> None:
         """All are of one length."""
-        path = self.partial / "samples.npy"
-        with (half := path.with_suffix(".half")).open("wb") as file:
+        with (half := self._samples.with_suffix(".half")).open("wb") as file:
             np.save(file, np.stack(samples), allow_pickle=False)
-        half.rename(path)
+        half.rename(self._samples)
+
+    @property
+    def _begun(self) -> bool:
+        """Whether anything is finished that is worth going on with."""
+        return self._samples.exists() or (self.sections / "section-0000").exists()
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Stopped, or out of room: says what stays, and how to go on."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            print(f"farthing: stopped; {self._stays}", file=sys.stderr)
+            raise
+        except (OSError, DiskFull) as error:
+            if isinstance(error, OSError) and error.errno not in FULL:
+                raise
+            free = megabytes(shutil.disk_usage(self.partial).free)
+            raise DiskFull(
+                f"the disk is full ({free} free in {self.out.parent}); make room; {self._stays}"
+            ) from error
+
+    @property
+    def _stays(self) -> str:
+        if not self._begun:
+            return "nothing was finished, and nothing stays"
+        return f"what is finished lies in {self.partial}, and the same command goes on from there"
+
+    @property
+    def _samples(self) -> Path:
+        return self.partial / "samples.npy"
 
     def _claim(self, asked: Mapping[str, str]) -> None:
         path = self.partial / "asked.json"
@@ -150,25 +183,3 @@ def _lock(handle: int, folder: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise Busy(f"another process is at work in {folder}; wait for it") from None
-
-
-@contextmanager
-def _kept(folder: Path) -> Iterator[None]:
-    """Stopped, or out of room: says what stays, and how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(
-            f"farthing: stopped; what is finished lies in {folder}, and the same command goes on"
-            " from there",
-            file=sys.stderr,
-        )
-        raise
-    except (OSError, DiskFull) as error:
-        if isinstance(error, OSError) and error.errno not in FULL:
-            raise
-        free = shutil.disk_usage(folder).free
-        raise DiskFull(
-            f"the disk is full ({megabytes(free)} free in {folder.parent}). What is finished lies"
-            f" in {folder}: make room, and the same command goes on from there"
-        ) from error

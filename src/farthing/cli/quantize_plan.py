@@ -47,6 +47,8 @@ class Plan:
     source: Source
     layouts: Mapping[str, Layout]
     recipe: Recipe
+    context: int
+    """Tokens that the model reads at most."""
 
     @property
     def before(self) -> Size:
@@ -89,12 +91,12 @@ def planned(model: str, flags: Flags, file: Path | None) -> Plan:
     path = place(model)
     opened = source.open(path)
     layouts = {name: opened.layout(name) for name in opened.names()}
-    models.load(opened.config, layouts)
+    context = models.load(opened.config, layouts).shape.max_context
     if file is None:
         recipe = recipe.fitted(layouts)
     recipe.check(layouts)
     check.chosen(opened, sections.plan_of(opened.config, opened.names()), recipe)
-    return Plan(model, path, opened, layouts, recipe)
+    return Plan(model, path, opened, layouts, recipe, context)
 
 
 def place(model: str) -> Path:
