@@ -1,6 +1,8 @@
 """Which levers are on, and which measurement speaks for them."""
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import floats
 
 import checkpoints as toy
 from farthing import store
@@ -51,6 +53,7 @@ def test_a_row_speaks_for_what_it_held_and_the_fewest_others():
     assert nearest([most, more, exact], {"kv": "int4"}, None) is more
     assert nearest([most, more, exact], WEIGHTS, None) is most
     assert nearest([exact, more], ALL, None) is None
+    assert nearest([most], {"weights": "as another version calls these weights"}, None) is most
 
 
 def test_other_bits_of_cache_speak_for_nothing():
@@ -121,3 +124,11 @@ def test_a_budget_that_cannot_be_read_is_named(text, found):
 
 def test_what_a_file_says_moves_no_cursor():
     assert levers.plain("a\x1b[2Jb\n") == "a?[2Jb?"
+
+
+@given(kl=floats(0, 50), same_top=floats(0, 1), perplexity=floats(1, 9000))
+def test_what_would_pass_does_pass_when_it_is_typed(kl, same_top, perplexity):
+    lost = [loss(kl, same_top=same_top, perplexity=perplexity), loss(0.001)]
+    asked = budget.parse("kl=0,same_top=1,perplexity=1")
+    wanted = budget.parse(asked.stretched(lost))
+    assert not any(wanted.over(one) for one in lost)

@@ -111,29 +111,29 @@ class _Case:
     def refusal(self, budget: str) -> str:
         """Which settings would pass; of the others why not, or how they are measured."""
         lines = [f"--loss-budget {plain(budget)} keeps {called(self.folder)} from starting:"]
-        passing = False
         for bits in KV_BITS:
-            found = self.verdicts(bits)
-            passing |= all(verdict.passes for verdict in found)
             asked = " (as asked)" if bits == self.config.kv_bits else ""
-            lines.append(f"  --kv-bits {bits}{asked}: {self._told(found)}")
-        if not passing:
-            lines.append("nothing passes yet: measure it, allow more, or take weights of more bits")
+            lines.append(f"  --kv-bits {bits}{asked}: {self._told(self.verdicts(bits))}")
+        found = self.verdicts(self.config.kv_bits)
+        losses = [verdict.row.loss for verdict in found if verdict.row]
+        if len(losses) == len(found):
+            lines.append(f"as asked it starts with --loss-budget {self.budget.stretched(losses)}")
         return "\n".join(lines)
 
     def _told(self, found: Sequence[Verdict]) -> str:
         """What the budget says of one setting."""
         over = {named(v.row.levers): ", ".join(v.over) for v in found if v.row and v.over}
-        said = [f"{levers}: {what}" for levers, what in over.items()]
+        if over:
+            return "; ".join(f"{levers}: {what}" for levers, what in over.items())
         missing = [verdict for verdict in found if verdict.row is None]
         if missing:
             several = " together" if len(missing[0].levers) > 1 else ""
-            said.append(
+            return (
                 f"{missing[0].named}: never measured{several}{self._stale()};"
                 f" {self._command(found)} measures it"
             )
         row = found[-1].row if found else None
-        return "; ".join(said) or ("passes" + (f", {told(row.loss)}" if row else ""))
+        return "passes" + (f", {told(row)}" if row else "")
 
     def _command(self, found: Sequence[Verdict]) -> str:
         on = {name: value for verdict in found for name, value in verdict.levers.items()}

@@ -114,11 +114,12 @@ def lost(folder: Path) -> Iterator[str]:
         levers = active(EngineConfig(), folder)
         yield f"loss      not measured; {measuring(folder, levers)} measures it"
     for row, reason in found:
-        day = f"{plain(row.measured)} by farthing {plain(row.farthing)}"
-        on = f" on {plain(row.isa)}" if row.isa else ""
-        yield f"loss      {named(row.levers)}: {told(row.loss)}"
-        yield f"          against {plain(row.against.name)} in {plain(row.against.arithmetic)}, on"
-        yield f"          {row.text.tokens:,} tokens of {plain(row.text.what)}; {day}{on}"
+        reference = f"{plain(row.against.name)} in {plain(row.against.arithmetic)}"
+        when = f"measured on {plain(row.measured)} by farthing {plain(row.farthing)}"
+        on = f", {plain(row.isa)}" if row.isa else ""
+        yield f"loss      {named(row.levers)}: {told(row)}"
+        yield f"          against {reference}, {row.text.tokens:,} tokens ({plain(row.text.what)})"
+        yield f"          {when}{on}"
         if reason:
             yield f"          (counts for nothing here: {reason}; measure it again)"
 

@@ -1,5 +1,6 @@
 """How much loss an owner of a server puts up with: `kl=0.02,same_top=0.97,perplexity=1.05`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -7,7 +8,7 @@ from farthing.errors import InputError
 from farthing.formats.quality import Loss
 
 EXAMPLE = "kl=0.02,same_top=0.97,perplexity=1.05"
-RANGES = {"kl": (0.0, 100.0), "same_top": (0.0, 1.0), "perplexity": (1.0, 1000.0)}
+RANGES = {"kl": (0.0, 1e3), "same_top": (0.0, 1.0), "perplexity": (1.0, 1e9)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +34,20 @@ class Budget:
         if self.perplexity is not None and ratio(loss) > self.perplexity:
             found.append(f"perplexity x {ratio(loss):.4f} is above {self.perplexity:g}")
         return tuple(found)
+
+    def stretched(self, losses: Sequence[Loss]) -> str:
+        """What would have to be allowed for all of these to pass, as `parse` reads it: a little
+        more than was measured, for it is rounded."""
+        found = []
+        if self.kl is not None:
+            found.append(f"kl={max(self.kl, *(1.006 * loss.kl.mean for loss in losses)):.3g}")
+        if self.same_top is not None:
+            least = min(self.same_top, *(loss.same_top.mean - 0.0005 for loss in losses))
+            found.append(f"same_top={max(least, 0):.3f}")
+        if self.perplexity is not None:
+            most = max(self.perplexity, *(ratio(loss) + 0.0005 for loss in losses))
+            found.append(f"perplexity={most:.3f}")
+        return ",".join(found)
 
 
 def ratio(loss: Loss) -> float:

@@ -16,7 +16,7 @@ from farthing.evaluate import opened
 from farthing.evaluate.budget import Budget, ratio
 from farthing.evaluate.opened import weights_lever
 from farthing.formats import packed, quality
-from farthing.formats.quality import Loss, Quality, Row
+from farthing.formats.quality import Quality, Row
 from farthing.ops.isa import NUMERICS
 
 KV = {8: "int8", 4: "int4"}
@@ -53,7 +53,7 @@ class Verdict:
         if self.row is None:
             return "not measured"
         more = {name: value for name, value in self.row.levers.items() if name not in self.levers}
-        return told(self.row.loss) + (f", with {named(more)}" if more else "")
+        return told(self.row) + (f", with {named(more)}" if more else "")
 
 
 def active(config: EngineConfig, folder: Path, rows: Sequence[Row] = ()) -> dict[str, str]:
@@ -136,10 +136,10 @@ def named(levers: Levers) -> str:
     return " and ".join(f"{plain(name)} {plain(value)}" for name, value in levers.items())
 
 
-def told(loss: Loss) -> str:
-    """A loss in a line."""
-    kl = loss.kl
-    added = f", {loss.added.mean:.3g} of it by the last lever" if loss.added else ""
+def told(row: Row) -> str:
+    """What was lost, in a line."""
+    loss, kl, last = row.loss, row.loss.kl, list(row.levers)[-1:]
+    added = f", {loss.added.mean:.3g} of it by {plain(*last)}" if loss.added and last else ""
     return (
         f"KL {kl.mean:.3g} ({kl.low:.3g} to {kl.high:.3g}{added}),"
         f" same top {loss.same_top.mean:.1%}, perplexity x {ratio(loss):.4f}"
