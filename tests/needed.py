@@ -5,6 +5,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,5 +37,6 @@ NEEDED = {
     "chromium": Need(lambda: chromium() is not None, "apt install chromium"),
     "postgresql": Need(lambda: postgres_programs() is not None, "apt install postgresql"),
     "landlock": Need(landlock, "Linux 6.2 or newer with Landlock, on x86-64 or aarch64"),
+    "lm_eval": Need(lambda: find_spec("lm_eval") is not None, "pip install lm_eval==0.4.13"),
     "compiler": Need(lambda: shutil.which("g++") is not None, "apt install g++"),
 }

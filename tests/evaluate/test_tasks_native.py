@@ -9,7 +9,7 @@ import pytest
 from farthing.config import EngineConfig
 from farthing.errors import ContextTooLong
 from farthing.evaluate import readings
-from farthing.evaluate.tasks import branches, native
+from farthing.evaluate.tasks import native, runs
 from farthing.evaluate.tasks.native import Native
 from farthing.evaluate.tasks.types import Likelihood, Pair, Sample
 
@@ -29,10 +29,10 @@ def deaf(done: int) -> None:
 def pairs(model: Native) -> list[Pair]:
     """Contexts shorter than a page, as long as one, and of several; alone and with branches."""
     ids = model.tokenizer.encode(TEXT)
-    ends = [" Paris", " a city of light", " London, the large city on the river Thames"]
+    ends = [" Paris", " Rome", " a city of light", " London, the city on the river Thames"]
     made = []
     for length in (1, 63, 64, 65, 129, 150):
-        for end in ends[: 1 + length % 3]:
+        for end in ends[: 1 + length % 4]:
             made.append(Pair(ids[:length], model.tokenizer.encode(end)))
     return made
 
@@ -64,7 +64,7 @@ def test_branches_have_the_likelihoods_of_whole_sequences(model: Native):
 def test_few_pages_and_few_rows_change_nothing(model: Native, monkeypatch):
     asked = pairs(model)
     plenty = model.loglikelihoods(asked, deaf)
-    monkeypatch.setattr(branches, "LOGITS_BYTES", 3 * 4 * model.runner.vocabulary)
+    monkeypatch.setattr(runs, "LOGITS_BYTES", 3 * 4 * model.runner.vocabulary)
     monkeypatch.setattr(model.runner, "pages", 4)
     assert model.loglikelihoods(asked, deaf) == plenty
 
@@ -76,14 +76,17 @@ def test_a_shared_context_is_read_once(model: Native, monkeypatch):
         model.runner, "logits", lambda step: (read.append(len(step.tokens)), inner(step))[1]
     )
     context = model.tokenizer.encode(TEXT)[:130]
-    model.loglikelihoods([Pair(context, [end]) for end in range(1000, 1010)], deaf)
-    assert sum(read) == 128 + 10 * 2
+    model.loglikelihoods([Pair(context, [end, 1000]) for end in range(1000, 1010)], deaf)
+    assert sum(read) == 128 + 10 * 3
+    read.clear()
+    model.loglikelihoods([Pair(context, [1000, end]) for end in range(1000, 1010)], deaf)
+    assert sum(read) == 131  # the last token is told by what came before, for all of them
 
 
 def test_what_does_not_fit_is_named_before_anything_runs(model: Native, monkeypatch):
     monkeypatch.setattr(model.runner, "logits", lambda step: pytest.fail("nothing may run"))
-    ids = (model.tokenizer.encode(TEXT) * 5)[:513]
-    with pytest.raises(ContextTooLong, match="513"):
+    ids = (model.tokenizer.encode(TEXT) * 5)[:514]
+    with pytest.raises(ContextTooLong, match="513 tokens and at most 512"):
         model.loglikelihoods([Pair([1], [2]), Pair(ids[:1], ids[1:])], deaf)
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from hashlib import sha256
 
+from farthing.errors import InputError
 from farthing.evaluate.tasks.types import Ids, Pair
 from farthing.tokenizer import Tokenizer
 
@@ -39,8 +40,20 @@ def pair(tokenizer: Tokenizer, text: str, answer: str, *, chat: bool) -> Pair:
         return Pair(prompt(tokenizer, text, chat=True), tokenizer.encode(answer))
     alone = prompt(tokenizer, text, chat=False)
     whole = tokenizer.encode(f"{text} {answer}", add_special=True)
-    cut = max(1, min(_alike(alone, whole), len(whole) - 1))
-    return Pair(whole[:cut], whole[cut:])
+    return cut(alone, whole)
+
+
+def cut(alone: Ids, whole: Ids) -> Pair:
+    """A text and what follows it, encoded together, cut where the text's own ids end or differ.
+
+    Neither part is empty. Raises InputError where they are one token together.
+    """
+    if len(whole) < 2:
+        raise InputError(
+            f"a question and its answer are {len(whole)} token together; give a longer question"
+        )
+    at = max(1, min(_alike(alone, whole), len(whole) - 1))
+    return Pair(whole[:at], whole[at:])
 
 
 def digest(*asked: object) -> str:

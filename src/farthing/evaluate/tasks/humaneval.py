@@ -81,7 +81,8 @@ class HumanEval(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def _prompt(self, model: Answers, problem: Problem) -> Ids:
-        text = ASK.replace("{prompt}", problem.prompt) if self.chat else problem.prompt
+        """Without the newline at its end: a model that was given it may take all for done."""
+        text = ASK.replace("{prompt}", problem.prompt) if self.chat else problem.prompt.rstrip()
         return asking.prompt(model.tokenizer, text, chat=self.chat)
 
     def _write(
@@ -156,7 +157,7 @@ def read(
 
 def program(problem: Problem, written: str, *, chat: bool) -> str:
     """What is run: the function, its tests, and the call of them."""
-    code = _from_chat(problem, written) if chat else problem.prompt + written
+    code = _from_chat(problem, written) if chat else problem.prompt.rstrip() + written
     return f"{code}\n{problem.test}\ncheck({problem.entry_point})\n"
 
 

@@ -19,16 +19,20 @@ class Reference:
     def __init__(self, reading: Reading, tokenizer: Tokenizer) -> None:
         self.reading, self.tokenizer = reading, tokenizer
         self.max_context = reading.shape.max_context
+        self._read, self._logits = b"", np.empty((0, 0), np.float32)
+        """What was read last: choices of one token each are all told by their context's logits."""
 
     def loglikelihoods(
         self, pairs: Sequence[Pair], told: Callable[[int], None]
     ) -> list[Likelihood]:
         for context, continuation in pairs:
-            if (length := len(context) + len(continuation)) > self.max_context:
-                raise ContextTooLong(length, self.max_context)
-        found = []
-        for done, pair in enumerate(pairs, 1):
-            found.append(self._likelihood(pair))
+            if (read := len(context) + len(continuation) - 1) > self.max_context:
+                raise ContextTooLong(read, self.max_context)
+        # those that read the same follow one another
+        order = sorted(range(len(pairs)), key=lambda i: _what_is_read(pairs[i]))
+        found = [Likelihood(0.0, False)] * len(pairs)
+        for done, place in enumerate(order, 1):
+            found[place] = self._likelihood(pairs[place])
             told(done)
         return found
 
@@ -49,9 +53,11 @@ class Reference:
         return found
 
     def _likelihood(self, pair: Pair) -> Likelihood:
-        ids = np.array([*pair.context, *pair.continuation], np.int32)
-        targets = ids[len(pair.context) :]
-        logits = self.reading.logits(ids[:-1])[len(pair.context) - 1 :].astype(np.float64)
+        targets = np.array(pair.continuation, np.int32)
+        ids = np.array([*pair.context, *targets[:-1]], np.int32)
+        if ids.tobytes() != self._read:
+            self._read, self._logits = ids.tobytes(), self.reading.logits(ids)
+        logits = self._logits[len(pair.context) - 1 :].astype(np.float64)
         top = logits.max(-1, keepdims=True)
         every = logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
         total = float(every[np.arange(len(targets)), targets].sum())
@@ -68,3 +74,7 @@ class Reference:
                 break
             pieces.append(text.push([ids[-1]]))
         return Written("".join(pieces) + text.finish(), len(ids) - len(prompt))
+
+
+def _what_is_read(pair: Pair) -> list[int]:
+    return [*pair.context, *pair.continuation[:-1]]

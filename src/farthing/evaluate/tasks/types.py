@@ -55,7 +55,8 @@ class Likelihoods(Protocol):
 
     tokenizer: Tokenizer
     max_context: int
-    """Most tokens of a context and its continuation together."""
+    """Most tokens of a context and its continuation together, the last not counted: nothing
+    follows it."""
 
     def loglikelihoods(
         self, pairs: Sequence[Pair], told: Callable[[int], None]
@@ -102,7 +103,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Task(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def scores(self, model: Answers, told: Told) -> list[Score]:
         """One for each way of counting."""

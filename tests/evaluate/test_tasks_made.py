@@ -1,0 +1,101 @@
+"""Made tasks: the same with a seed, sound, and clear of chance on a small real model."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from farthing.config import EngineConfig
+from farthing.errors import ContextTooLong, InputError
+from farthing.evaluate.readings import reference_reading
+from farthing.evaluate.tasks import made, native, run
+from farthing.evaluate.tasks.kept import ABOVE_CHANCE, kept
+from farthing.evaluate.tasks.reference import Reference
+from farthing.evaluate.tasks.types import Pair, Sample
+from farthing.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="module")
+def reference(smollm2: Path) -> Reference:
+    return Reference(reference_reading(smollm2), Tokenizer.open(smollm2))
+
+
+def deaf(done: int) -> None:
+    pass
+
+
+def test_a_seed_makes_the_same_items_and_another_others():
+    assert made.choices(3, 60) == made.choices(3, 60)
+    assert made.choices(3, 60).items != made.choices(4, 60).items
+    assert made.answers(3, 60) == made.answers(3, 60)
+
+
+def test_one_choice_alone_is_right_and_stands_anywhere():
+    items = made.choices(0, 600).items
+    assert all(len(set(item.choices)) == 4 for item in items)
+    places = Counter(item.answer for item in items)
+    assert min(places.values()) > 100
+    texts = {item.question for item in items}
+    assert len(texts) > 300
+
+
+def test_a_small_model_is_far_above_chance(smollm2: Path):
+    model = native.open(smollm2, EngineConfig(cache_bytes=64 << 20, max_context=2048))
+    scores = run(model, [made.choices(0, 60), made.answers(0, 60)])
+    assert [score.chance for score in scores] == [0.25, 0.25, 0]
+    for score in scores:
+        assert score.share.low - score.chance > ABOVE_CHANCE
+    assert scores[2].share.mean < 0.8  # it is not so easy that a loss would not show
+
+
+def test_a_references_likelihoods_are_its_log_softmax_summed(reference: Reference):
+    encode = reference.tokenizer.encode
+    context = encode("The capital of France is")
+    pairs = [Pair(context, encode(end)) for end in (" Paris", " Rome", " Paris, the")]
+    found = reference.loglikelihoods(pairs, deaf)
+    for one, (_, end) in zip(found, pairs, strict=True):
+        ids = np.array([*context, *end[:-1]], np.int32)
+        logits = torch.from_numpy(reference.reading.logits(ids)).double()
+        true = torch.log_softmax(logits, -1)[range(len(context) - 1, len(ids)), list(end)]
+        assert one.sum == pytest.approx(float(true.sum()), abs=1e-9)
+    assert [one.greedy for one in found][:2] == [True, False]
+
+
+def test_a_reference_reads_a_context_once_for_all_single_tokens(reference: Reference, monkeypatch):
+    read = []
+    inner = reference.reading.logits
+    monkeypatch.setattr(
+        reference.reading, "logits", lambda ids: (read.append(len(ids)), inner(ids))[1]
+    )
+    reference.loglikelihoods([Pair([5, 6], [end]) for end in (7, 8, 9)], deaf)
+    reference.loglikelihoods([Pair([5, 6], [7, 8]), Pair([5, 6], [7])], deaf)
+    assert read == [2, 3]
+
+
+def test_the_engine_keeps_what_the_reference_scores(smollm2: Path, reference: Reference):
+    tasks = [made.choices(1, 12), made.answers(1, 2)]
+    native_model = native.open(smollm2, EngineConfig(cache_bytes=64 << 20, max_context=2048))
+    of_reference = run(reference, tasks)
+    found = kept(run(native_model, tasks), of_reference)
+    assert found.share is not None and found.share.mean == pytest.approx(1, abs=0.2)
+    assert found.counted[0] == tasks[0].name
+
+
+def test_a_reference_writes_what_its_logits_say(reference: Reference):
+    ids = reference.tokenizer.encode("One, two, three,")
+    (written,) = reference.generate([ids], Sample(max_tokens=9, stop=("six",)), deaf)
+    assert written.text == " four, five, "
+    first = int(reference.reading.logits(np.array(ids, np.int32))[-1].argmax())
+    assert reference.tokenizer.decode([first]) == " four"
+
+
+def test_what_a_reference_cant_do_is_refused(reference: Reference):
+    with pytest.raises(InputError, match="temperature is 1"):
+        reference.generate([[1]], Sample(max_tokens=1, temperature=1.0), deaf)
+    long = [1] * (reference.max_context + 1)
+    with pytest.raises(ContextTooLong):
+        reference.generate([long], Sample(max_tokens=1), deaf)
+    with pytest.raises(ContextTooLong):
+        reference.loglikelihoods([Pair(long, [1])], deaf)
