@@ -167,7 +167,7 @@ def idle(monkeypatch):
         (("-o", "{tmp}/none/out"), "none: no such folder"),
         (("-o", "Big Name"), "can't be a model's name"),
         (("-o", "{tmp}/out.gguf"), "a GGUF file's name ends in .gguf"),
-        (("-o", "{tmp}/out", "--format", "gguf"), "a GGUF file's name ends in .gguf"),
+        (("-o", "{tmp}/out.gguf", "--format", "hf"), "a GGUF file's name ends in .gguf"),
         (("-o", "{tmp}/taken"), "taken exists already; remove it"),
         (("-o", "taken"), "exists already; `farthing rm taken`"),
         (("-o", "x", "--samples", "0"), "--samples is 0"),

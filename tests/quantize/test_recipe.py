@@ -122,7 +122,7 @@ def test_what_takes_no_more_already_is_not_rounded_anew():
 @pytest.mark.parametrize("config", [DENSE, MIXTURE, LATENT], ids=lambda c: c["model_type"])
 def test_a_recipe_that_was_written_is_read_back_the_same(config, tmp_path):
     for method, bits, group, minimum in product(
-        ("rtn", "awq", "gptq", "keep"), (4, 8), (32, 64, 128), (False, True)
+        ("rtn", "awq", "gptq", "keep"), (4, 8), (32, 64, 128), (False, True, "whole")
     ):
         recipe, _ = made(config, method=method, bits=bits, group=group, minimum=minimum)
         (tmp_path / "recipe.toml").write_text(recipe.toml())
@@ -175,7 +175,7 @@ def test_the_last_rule_that_matches_wins():
         ("bits = 8", "bits = true", "bits is True"),
         ("group = 128", "group = 16", "group is 16; it is one of 32 or 64 or 128"),
         ("group = 128", "", "has no group"),
-        ("minimum = true", "minimum = 1", "minimum is 1; it is one of true or false"),
+        ("minimum = true", "minimum = 1", "minimum is 1; it is one of false or true or whole"),
         ("minimum = true", "zero = true", "'zero'; known are match, method, bits"),
         ('"gptq"', '"best"', "method is 'best'; it is one of keep or rtn or awq or gptq"),
         ('match = "*.mlp.*"', "", "rule 1 has no match"),

@@ -59,7 +59,8 @@ def quantize(
     group
         How many weights share a scale: 32 (the default), 64 or 128. 32 takes half a bit a weight.
     minimum
-        Keep each group's minimum beside its scale: as much again.
+        Keep each group's minimum beside its scale: as much again. For hf in whole steps of the
+        scale, which is what that format holds.
     recipe
         A TOML file that says for each tensor what becomes of it, in place of the four flags above.
     text
@@ -86,14 +87,14 @@ def quantize(
     from farthing.cli.quantize_job import Job
     from farthing.cli.quantize_plan import Flags, planned
 
-    found = planned(model, Flags(method=method, bits=bits, group=group, minimum=minimum), recipe)
+    flags = Flags(method=method, bits=bits, group=group, minimum=minimum)
+    found = planned(model, flags, recipe, format)
     if plan:
         report.plan(found, as_json=as_json)
         return
     job = Job.of(
         found,
         output,
-        format=format,
         text=text,
         samples=samples,
         length=length,

@@ -28,25 +28,20 @@ class Done:
     """What came of it. `size` is of the output's weights, in bytes."""
 
     place: Place
-    format: str
     size: int
     samples: Samples
     outcomes: list[Outcome]
-    changed: list[str]
-    """What the format stores otherwise than it was made, one line each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     plan: Plan
     place: Place
-    format: str
     text: Path | None
     samples: int
     length: int
     seed: int
     threads: int
-    changed: list[str]
 
     @classmethod
     def of(
@@ -54,7 +49,6 @@ class Job:
         plan: Plan,
         output: str | None,
         *,
-        format: str,
         text: Path | None,
         samples: int,
         length: int,
@@ -62,23 +56,20 @@ class Job:
         threads: int,
     ) -> "Job":
         """Refuses what can be known to fail: nothing has been read or written yet."""
-        place = place_of(output, format)
+        place = place_of(output, plan.format)
         _numbers(samples=samples, length=length, seed=seed, threads=threads)
         if plan.needs_text and length > plan.context:
             raise InputError(f"--length is {length}; {plan.model} reads {plan.context} at most")
         if text is not None and not plan.needs_text:
             raise InputError(f"--text {text}: nothing in this recipe reads text; leave it out")
-        changed = quantize_write.check(format, plan.source.config, plan.outcome())
         return cls(
             plan=plan,
             place=place,
-            format=format,
             text=text,
             samples=samples,
             length=length,
             seed=seed,
             threads=threads,
-            changed=changed,
         )
 
     def run(self) -> Done:
@@ -97,7 +88,7 @@ class Job:
             outcomes = list(made.outcomes)
             clear(place.whole)
             quantize_write.write(
-                self.format,
+                self.plan.format,
                 place.whole,
                 made,
                 made.config,
@@ -107,7 +98,7 @@ class Job:
             )
             place.appear()
         size = quantize_write.weights(place.out)
-        return Done(place, self.format, size, samples, outcomes, self.changed)
+        return Done(place, size, samples, outcomes)
 
     def _given(self, files: Mapping[str, str]) -> Samples | None:
         """The user's text; no samples where nothing reads any; None where the model writes them."""
@@ -155,7 +146,7 @@ class Job:
             "model": self.plan.source.sha256,
             "recipe": self.plan.recipe.toml(),
             "text": written if given is None else text.digest(given),
-            "format": self.format,
+            "format": self.plan.format,
             "farthing version": __version__,
         }
 

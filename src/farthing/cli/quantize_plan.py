@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from farthing import models
+from farthing.cli import quantize_write
 from farthing.cli.models import folder
 from farthing.errors import InputError
 from farthing.formats.types import Layout
 from farthing.quantize import check, sections, source
 from farthing.quantize.recipe import Recipe, Size, size
+from farthing.quantize.recipe_file import Minimum
 from farthing.quantize.source import Source
 from farthing.quantize.types import Choice
 from farthing.store.names import root
@@ -30,12 +32,14 @@ class Flags:
         names = ("method", "bits", "group", "minimum")
         return [f"--{name}" for name in names if getattr(self, name) is not None]
 
-    def recipe(self) -> Recipe:
+    def recipe(self, format: str) -> Recipe:
+        """Minima in whole steps where the format can't hold others."""
         if self.method == "keep" and len(self.given) > 1:
             raise InputError(f"--method keep rounds nothing; leave out {self.given[1]}")
-        return Recipe.of(
-            self.method or "gptq", self.bits or 4, self.group or 32, bool(self.minimum)
-        )
+        minimum: Minimum = bool(self.minimum)
+        if minimum and format == "hf":
+            minimum = "whole"
+        return Recipe.of(self.method or "gptq", self.bits or 4, self.group or 32, minimum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ class Plan:
     recipe: Recipe
     context: int
     """Tokens that the model reads at most."""
+    format: str
+    changed: list[str]
+    """What the format stores otherwise than it is made, one line each."""
 
     @property
     def before(self) -> Size:
@@ -65,14 +72,6 @@ class Plan:
     def chosen(self) -> dict[str, Choice]:
         return {name: self.recipe.choice(name, one) for name, one in self.layouts.items()}
 
-    def outcome(self) -> dict[str, Layout]:
-        """Layouts as they will be."""
-        chosen = self.chosen()
-        return {
-            name: Layout(one.shape, chosen[name].form or one.form)
-            for name, one in self.layouts.items()
-        }
-
     def again(self) -> list[str]:
         """Matrices that are rounded already, and would be once more."""
         return [
@@ -82,12 +81,12 @@ class Plan:
         ]
 
 
-def planned(model: str, flags: Flags, file: Path | None) -> Plan:
+def planned(model: str, flags: Flags, file: Path | None, format: str) -> Plan:
     """Raises InputError, NotFound or FormatError, before any weight is read, for a model that
-    isn't there or isn't run, and a recipe that doesn't fit it."""
+    isn't there or isn't run, and a recipe that doesn't fit it or the format."""
     if file is not None and flags.given:
         raise InputError(f"--recipe says it all; leave out {' and '.join(flags.given)}")
-    recipe = Recipe.read(file) if file else flags.recipe()
+    recipe = Recipe.read(file) if file else flags.recipe(format)
     path = place(model)
     opened = source.open(path)
     layouts = {name: opened.layout(name) for name in opened.names()}
@@ -96,7 +95,12 @@ def planned(model: str, flags: Flags, file: Path | None) -> Plan:
         recipe = recipe.fitted(layouts)
     recipe.check(layouts)
     check.chosen(opened, sections.plan_of(opened.config, opened.names()), recipe)
-    return Plan(model, path, opened, layouts, recipe, context)
+    made = {
+        name: Layout(one.shape, recipe.choice(name, one).form or one.form)
+        for name, one in layouts.items()
+    }
+    changed = quantize_write.check(format, opened.config, made)
+    return Plan(model, path, opened, layouts, recipe, context, format, changed)
 
 
 def place(model: str) -> Path:

@@ -18,6 +18,7 @@ from farthing.quantize.recipe import Size
 from farthing.quantize.types import Choice, Outcome
 
 WORST = 5
+MINIMA = {"none": "", "min": ", with minima", "zero": ", with minima in whole steps"}
 
 
 def plan(planned: Plan, *, as_json: bool) -> None:
@@ -40,6 +41,8 @@ def before(planned: Plan) -> None:
             f"  note: {len(again)} of these were rounded before, such as {again[0]}; the loss comes"
             " on top of that"
         )
+    for line in planned.changed:
+        _say(f"  note: {line}")
 
 
 def after(planned: Plan, done: Done) -> None:
@@ -47,12 +50,14 @@ def after(planned: Plan, done: Done) -> None:
     if done.outcomes:
         console.print(worst(done.outcomes))
         console.print()
-    for line in (*starved(done.outcomes), *done.changed):
+    for line in starved(done.outcomes):
         console.print(escape(line), soft_wrap=True)
     was, will = planned.before, planned.after
     name = done.place.called
-    print(f"{name}: {_size(will)} ({will.linear_bits:.2f} in linear layers), from {_size(was)}")
-    if done.format == "packed":
+    if planned.format != "packed":
+        print(f"{name}: {gigabytes(done.size)} of weights, from {_size(was)}")
+    else:
+        print(f"{name}: {_size(will)} ({will.linear_bits:.2f} in linear layers), from {_size(was)}")
         print(f"Next: farthing eval {name} --against {planned.model}")
         print(f'      farthing run {name} "Why is the sky blue?"')
 
@@ -69,7 +74,8 @@ def worst(outcomes: Iterable[Outcome]) -> Table:
         seen = f"{one.seen:,}" if one.seen else "none"
         form = one.choice.form
         assert form is not None, "what is kept has no outcome"
-        short = f"{one.choice.method} {form.bits} g{form.group}" + " min" * (form.offset == "min")
+        short = f"{one.choice.method} {form.bits} g{form.group}"
+        short += {"none": "", "min": " min", "zero": " whole"}[form.offset]
         table.add_row(escape(one.name.replace(".weight", "")), short, f"{one.error:.3%}", seen)
     return table
 
@@ -92,7 +98,7 @@ def facts(planned: Plan, done: Done) -> dict[str, Any]:
         "model": planned.model,
         "out": done.place.called,
         "path": str(done.place.out),
-        "format": done.format,
+        "format": planned.format,
         **_sizes(planned),
         "written_bytes": done.size,
         "recipe": planned.recipe.toml(),
@@ -101,7 +107,7 @@ def facts(planned: Plan, done: Done) -> dict[str, Any]:
             "tokens": sum(len(ids) for ids in done.samples),
             "sha256": text.digest(done.samples),
         },
-        "changed": done.changed,
+        "changed": planned.changed,
         "matrices": [
             {
                 "name": one.name,
@@ -146,7 +152,7 @@ def _groups(planned: Plan) -> list[tuple[Choice, list[str]]]:
 def _choice(choice: Choice) -> str:
     if choice.form is None:
         return "kept as they are"
-    minimum = " with minima" if choice.form.offset == "min" else ""
+    minimum = MINIMA[choice.form.offset]
     return f"{choice.method} {choice.form.bits} bits, groups of {choice.form.group}{minimum}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from farthing.errors import InputError
 from farthing.formats.types import Layout, Shape
 from farthing.quantize import recipe_file
-from farthing.quantize.recipe_file import KEEP, Bits, Group, Rule, form
+from farthing.quantize.recipe_file import KEEP, Bits, Group, Minimum, Rule, form
 from farthing.quantize.types import Choice, Method
 from farthing.weight import Form
 
@@ -38,7 +38,7 @@ class Recipe:
         return cls(*recipe_file.parse(text))
 
     @classmethod
-    def of(cls, method: Method, bits: Bits, group: Group, minimum: bool = False) -> "Recipe":
+    def of(cls, method: Method, bits: Bits, group: Group, minimum: Minimum = False) -> "Recipe":
         """The method for linears, 8 bits for what is worth them, routers kept. For any model:
         `fitted` leaves what one model has."""
         if method == "keep":

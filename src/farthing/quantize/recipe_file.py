@@ -4,7 +4,8 @@
     method = "gptq"                           # keep, rtn, awq or gptq
     bits = 4                                  # 4 or 8
     group = 32                                # inputs that share a scale: 32, 64 or 128
-    minimum = false                           # a minimum beside each scale
+    minimum = false                           # true: a minimum beside each scale; "whole": one that
+                                              # is a whole number of scales, as other formats want
 
     [[rule]]
     match = "model.layers.*.mlp.experts.*"    # * any text, ? one character, [ab] one of them
@@ -25,11 +26,13 @@ from typing import Any, Literal, get_args
 
 from farthing.errors import InputError, NotFound
 from farthing.quantize.types import Choice, Method
-from farthing.weight import Form
+from farthing.weight import Form, Offset
 
 Bits = Literal[4, 8]
 Group = Literal[32, 64, 128]
+Minimum = Literal[False, True, "whole"]
 KEYS = ("method", "bits", "group", "minimum")
+OFFSETS: dict[Minimum, Offset] = {False: "none", True: "min", "whole": "zero"}
 LARGEST = 1 << 20
 KEEP = Choice(method="keep", form=None)
 
@@ -86,8 +89,8 @@ def text(default: Choice, rules: Sequence[Rule]) -> str:
     return "\n".join(parts)
 
 
-def form(bits: Bits, group: Group, minimum: bool) -> Form:
-    return Form(bits=bits, group=group, scale="f16", offset="min" if minimum else "none")
+def form(bits: Bits, group: Group, minimum: Minimum) -> Form:
+    return Form(bits=bits, group=group, scale="f16", offset=OFFSETS[minimum])
 
 
 def _only(found: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -115,7 +118,7 @@ def _choice(found: Any, where: str, known: Sequence[str]) -> Choice:
         return KEEP
     bits: Bits = _one(found, "bits", get_args(Bits), where)
     group: Group = _one(found, "group", get_args(Group), where)
-    minimum = _one({"minimum": False, **found}, "minimum", (True, False), where)
+    minimum: Minimum = _one({"minimum": False, **found}, "minimum", get_args(Minimum), where)
     return Choice(method=method, form=form(bits, group, minimum))
 
 
@@ -138,7 +141,7 @@ def _value(value: Any) -> str:
 def _told(choice: Choice) -> str:
     if choice.form is None:
         return f'method = "{choice.method}"\n'
-    minimum = "true" if choice.form.offset == "min" else "false"
+    minimum = {"none": "false", "min": "true", "zero": '"whole"'}[choice.form.offset]
     return (
         f'method = "{choice.method}"\nbits = {choice.form.bits}\ngroup = {choice.form.group}\n'
         f"minimum = {minimum}\n"
