@@ -3,7 +3,7 @@
 Shapes: N outputs, K inputs, G groups of g inputs in a row (the last may be short).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ SHRINK = {4: np.linspace(0.66, 1.05, 14), 8: np.linspace(0.97, 1.0, 2)}
 """Ranges tried, as shares of the span of a group: clipping its ends makes all steps finer."""
 TILE = 1 << 16
 """Weights searched at a time, so that they stay in the cache."""
+LARGEST = 1 << 15
 FLOAT = {"f16": np.float16, "f32": np.float32}
 
 
@@ -33,6 +34,9 @@ class Grid:
         scale, low = (np.repeat(x, self.form.group, 1)[:, :columns] for x in (self.scale, self.low))
         return scale, low
 
+    def rows(self, rows: slice) -> "Grid":
+        return replace(self, scale=self.scale[rows], low=self.low[rows])
+
     def codes(self, weight: Weights) -> NDArray[np.uint8]:
         """The nearest code of each weight [N, K], ties to even."""
         scale, low = self.spread(weight.shape[1])
@@ -44,7 +48,7 @@ class Grid:
         if self.form.offset == "min":
             return Matrix(form=self.form, codes=codes, scale=scale, minimum=self.low.astype(kind))
         if self.form.offset == "zero":
-            zero = np.rint(-self.low * _inverse(self.scale)).astype(np.float16)
+            zero = origin(self.scale, self.low, self.form).astype(np.float16)
             return Matrix(form=self.form, codes=codes, scale=scale, zero=zero)
         return Matrix(form=self.form, codes=codes, scale=scale)
 
@@ -57,6 +61,13 @@ def check(weight: Weights, form: Form) -> None:
             " f16 or f32, symmetric or with a minimum or a zero"
         )
     finite(weight, "weight")
+    large = np.abs(weight) > LARGEST
+    if form.scale == "f16" and large.any():
+        at = tuple(int(i) for i in np.argwhere(large)[0])
+        raise InputError(
+            f"weight{list(at)} is {weight[at]:g}; expected none beyond {LARGEST}, for the sake of"
+            " scales in fp16; keep this tensor as it is"
+        )
 
 
 def finite(values: Weights, what: str) -> None:
@@ -88,7 +99,7 @@ def search(weight: Weights, form: Form, importance: Weights | None = None) -> Gr
 
 def nearest(x: Weights, scale: Weights, low: Weights, form: Form) -> Weights:
     """Codes as fp32, in range."""
-    code = (x - low) * _inverse(scale)
+    code = (x - low) * inverse(scale)
     np.rint(code, out=code)
     clipped: Weights = np.clip(code, 0, (1 << form.bits) - 1, out=code)
     return clipped
@@ -100,8 +111,7 @@ def _search(x: Weights, share: Weights, form: Form) -> tuple[Weights, Weights]:
     best_scale: Any = None
     best_low: Any = None
     for start in _starts(x, form):
-        code = nearest(x, *start, form)
-        scale, low = stored(*_fit(x, share, code, form), form)
+        scale, low = stored(*_refitted(x, share, *start, form), form)
         error = x - (nearest(x, scale, low, form) * scale + low)
         cost = np.einsum("ngi,ngi->ng", error * error, np.broadcast_to(share, x.shape))[..., None]
         if least is None:
@@ -116,46 +126,67 @@ def _search(x: Weights, share: Weights, form: Form) -> tuple[Weights, Weights]:
 def _starts(x: Weights, form: Form) -> list[tuple[Weights, Weights]]:
     low, high = x.min(-1, keepdims=True), x.max(-1, keepdims=True)
     top, shrink = (1 << form.bits) - 1, SHRINK[form.bits].astype(np.float32)
-    if form.offset != "none":
-        middle, span = (high + low) / 2, high - low
-        return [(span * f / top, middle - span * f / 2) for f in shrink]
-    # the end that is farther out gets the code -8: a scale may be negative
-    far = np.where(-low > high, low, high)
-    return [(s, -form.bias * s) for f in shrink for s in (far * (f / -form.bias),)]
-
-
-def _fit(x: Weights, share: Weights, code: Weights, form: Form) -> tuple[Weights, Weights]:
-    """Scale and low of least weighted squared error for codes."""
-
-    def total(a: Weights) -> Weights:
-        return np.asarray((a * share).sum(-1, keepdims=True))
-
     if form.offset == "none":
-        whole = code - form.bias
-        scale = total(x * whole) * _inverse(total(whole * whole))
-        return scale, -form.bias * scale
-    one, c, cc = total(np.ones_like(x)), total(code), total(code * code)
-    y, cy = total(x), total(code * x)
-    scale = (one * cy - c * y) * _inverse(one * cc - c * c)
-    return scale, (y - scale * c) * _inverse(one)
+        # the end that is farther out gets the code 0: a scale may be negative
+        far = np.where(-low > high, low, high) / np.float32(-form.bias)
+        return [(far * share, far * share * -form.bias) for share in shrink]
+    if form.offset == "zero":
+        low, high = np.minimum(low, 0), np.maximum(high, 0)
+    middle, span = (high + low) / 2, high - low
+    return [(span * share / top, middle - span * share / 2) for share in shrink]
+
+
+def _refitted(
+    x: Weights, share: Weights, scale: Weights, low: Weights, form: Form
+) -> tuple[Weights, Weights]:
+    code = nearest(x, scale, low, form)
+    if form.offset == "min":
+        return _fit_both(x, share, code)
+    zero = origin(scale, low, form)
+    return _fit(x, share, nearest(x, scale, -zero * scale, form), zero)
+
+
+def _fit(x: Weights, share: Weights, code: Weights, zero: Weights) -> tuple[Weights, Weights]:
+    """Scale and low of least weighted squared error for codes [N, G, g]; zero stays."""
+    whole = code - zero
+    loud = whole * share
+    scale = _total(loud * x) * inverse(_total(loud * whole))
+    return scale, -zero * scale
+
+
+def _fit_both(x: Weights, share: Weights, code: Weights) -> tuple[Weights, Weights]:
+    """The same, and low is free."""
+    one, loud = _total(np.broadcast_to(share, x.shape)), code * share
+    x_mean, code_mean = _total(x * share) * inverse(one), _total(loud) * inverse(one)
+    away = code - code_mean
+    loud = away * share
+    scale = _total(loud * x) * inverse(_total(loud * away))
+    return scale, x_mean - scale * code_mean
+
+
+def _total(x: Weights) -> Weights:
+    total: Weights = x.sum(-1, keepdims=True)
+    return total
 
 
 def stored(scale: Weights, low: Weights, form: Form) -> tuple[Weights, Weights]:
     """As the form stores them, in fp32."""
     kind: Any = FLOAT[form.scale]
-    with np.errstate(over="ignore"):
-        scale = scale.astype(kind).astype(np.float32)
-        if form.offset == "none":
-            low = -form.bias * scale
-        elif form.offset == "min":
-            low = low.astype(kind).astype(np.float32)
-        else:
-            zero = np.clip(np.rint(-low * _inverse(scale)), 0, (1 << form.bits) - 1)
-            low = -zero * scale
-    return scale, low
+    kept = scale.astype(kind).astype(np.float32)
+    if form.offset == "min":
+        return kept, low.astype(kind).astype(np.float32)
+    return kept, -origin(scale, low, form) * kept
 
 
-def _inverse(x: Weights) -> Weights:
+def origin(scale: Weights, low: Weights, form: Form) -> Weights:
+    """The code that means nothing: a whole number, and in a form with zeros one of the codes."""
+    if form.offset == "none":
+        return np.full_like(scale, form.bias)
+    zero: Weights = np.clip(np.rint(-low * inverse(scale)), 0, (1 << form.bits) - 1)
+    return zero
+
+
+def inverse(x: Weights) -> Weights:
     """1 / x, and 0 of 0: a group without a scale has one value."""
     there: Any = x != 0
     inverse: Weights = np.divide(1, x, out=np.zeros_like(x), where=there)

@@ -1,0 +1,136 @@
+"""GPTQ: against its definition written out, against rounding to nearest, and on bad moments."""
+
+import numpy as np
+import pytest
+
+from farthing.errors import InputError
+from farthing.quantize.gptq import DAMP, Factor, gptq
+from farthing.quantize.grid import search
+from farthing.quantize.rtn import rtn
+from farthing.weight import Form, pack, unpack
+from quantize.layers import FORMS, NAMES, layer, loss
+
+INT4 = Form(bits=4, group=32, scale="f16", offset="none")
+
+
+def by_definition(weight, form, hessian):
+    """The paper's steps in fp64, the inverse of what is left made anew for every column."""
+    k = weight.shape[1]
+    h = hessian.astype(np.float64)
+    h = h / np.diag(h).mean() + DAMP * np.eye(k)
+    left, order = weight.astype(np.float64), list(np.argsort(-np.diag(hessian), kind="stable"))
+    cost = np.empty(k)
+    for at, j in enumerate(order):
+        cost[j] = 1 / np.linalg.inv(h[np.ix_(order[at:], order[at:])])[0, 0]
+    grid = search(weight, form, cost.astype(np.float32))
+    scale, low = grid.spread(k)
+    codes = np.zeros(weight.shape, np.uint8)
+    while order:
+        inverse, j = np.linalg.inv(h[np.ix_(order, order)]), order[0]
+        steps = np.rint((left[:, j] - low[:, j]) / scale[:, j])
+        codes[:, j] = np.clip(steps, 0, 2**form.bits - 1)
+        error = left[:, j] - (codes[:, j] * scale[:, j] + low[:, j])
+        left[:, order] -= np.outer(error / inverse[0, 0], inverse[0])
+        order = order[1:]
+    return grid.matrix(codes)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+def test_it_is_its_definition(form):
+    """160 columns: short last groups, and blocks whose errors are pushed on lazily.
+
+    A weight between two codes may go either way in fp32, and takes those behind it along: few do.
+    """
+    weight, x = layer(7, rows=24, columns=160)
+    hessian = x.T @ x
+    made, expected = gptq(weight, form, hessian), by_definition(weight, form, hessian)
+    np.testing.assert_array_equal(made.scale, expected.scale)
+    assert (made.codes != expected.codes).mean() < (0.02 if form.bits == 4 else 0.2)
+    assert loss(weight, made, x) == pytest.approx(loss(weight, expected, x), rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("offset", ["none", "min"])
+def test_it_loses_much_less_than_rounding_to_nearest(seed, offset):
+    weight, x = layer(seed)
+    seen, unseen = x[:768], x[768:]
+    form = Form(bits=4, group=64, scale="f16", offset=offset)
+    hessian = seen.T @ seen
+    nearest = min(
+        loss(weight, rtn(weight, form, importance), unseen)
+        for importance in (None, np.ascontiguousarray(np.diag(hessian)))
+    )
+    assert loss(weight, gptq(weight, form, hessian), unseen) < 0.7 * nearest
+
+
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+def test_packed_and_unpacked_it_is_the_same(form):
+    weight, x = layer(8, columns=160)
+    made = gptq(weight, form, x.T @ x)
+    back = unpack(pack(made), form, *weight.shape)
+    np.testing.assert_array_equal(back.codes, made.codes)
+    np.testing.assert_array_equal(back.dequantize(), made.dequantize())
+
+
+def test_the_size_of_the_hessian_does_not_matter():
+    """A power of two: sums and means of 4096 rows give the same to the bit."""
+    weight, x = layer(9)
+    hessian = x.T @ x
+    a, b = gptq(weight, INT4, hessian), gptq(weight, INT4, hessian / 4096)
+    np.testing.assert_array_equal(a.dequantize(), b.dequantize())
+
+
+def test_the_order_of_columns_inside_a_group_does_not_matter():
+    """Groups stay where they lie, so permuting a group's columns only permutes its codes."""
+    weight, x = layer(10)
+    mixed = np.concatenate([32 * g + np.random.default_rng(g).permutation(32) for g in range(6)])
+    plain = gptq(weight, INT4, x.T @ x).dequantize()
+    made = gptq(weight[:, mixed], INT4, x[:, mixed].T @ x[:, mixed]).dequantize()
+    assert (made != plain[:, mixed]).mean() < 0.05
+
+
+def test_one_factor_serves_all_that_read_the_input_and_rows_in_pieces():
+    weight, x = layer(11, rows=1200)
+    hessian = x.T @ x
+    factor, whole = Factor.of(hessian), gptq(weight, INT4, hessian).codes
+    np.testing.assert_array_equal(gptq(weight, INT4, factor).codes, whole)
+    piece = gptq(weight[500:900], INT4, factor).codes
+    # BLAS may add in another order where fewer rows are in hand
+    assert (piece != whole[500:900]).mean() < 0.01
+
+
+def test_columns_without_data_are_rounded_and_trouble_nobody():
+    weight, x = layer(12)
+    x[:, [3, 70, 71]] = 0
+    x[:, 128:] = 0
+    made = gptq(weight, INT4, x.T @ x)
+    assert loss(weight, made, x) < loss(weight, rtn(weight, INT4), x)
+    lost = np.abs(weight - made.dequantize())[:, 128:]
+    assert lost.max() < 0.5 * np.abs(weight).max()
+
+
+def test_a_hessian_without_data_is_refused():
+    with pytest.raises(InputError, match="no calibration data"):
+        Factor.of(np.zeros((32, 32), np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_hessian_that_is_no_number_is_refused(value):
+    hessian = np.eye(32, dtype=np.float32)
+    hessian[4, 5] = hessian[5, 4] = value
+    with pytest.raises(InputError, match=r"hessian\[4, 5\] is (nan|inf)"):
+        Factor.of(hessian)
+
+
+def test_a_hessian_of_nothing_is_refused():
+    hessian = np.eye(32, dtype=np.float32)
+    hessian[0, 1] = hessian[1, 0] = 5
+    with pytest.raises(InputError, match="not positive"):
+        Factor.of(hessian)
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    weight = np.ones((2, 32), np.float32)
+    weight[1, 2] = np.inf
+    with pytest.raises(InputError, match=r"weight\[1, 2\] is inf"):
+        gptq(weight, INT4, np.eye(32, dtype=np.float32))
