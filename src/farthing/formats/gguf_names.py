@@ -80,6 +80,18 @@ def layer_of(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def name_for_gguf(architecture: str, ours: str) -> str | None:
+    """The file's name of one of our tensors, or None if the architecture has none such."""
+    layer = re.fullmatch(r"model\.layers\.(\d+)\.(.+)", ours)
+    known, stem = (_LAYER[architecture], layer[2]) if layer else (_TOP, ours)
+    head = f"blk.{layer[1]}." if layer else ""
+    whole = {theirs: name for name, theirs in known.items()}
+    if stem in whole:
+        return head + whole[stem]
+    stem, _, kind = stem.rpartition(".")
+    return f"{head}{whole[stem]}.{kind}" if stem in whole else None
+
+
 def name_from_gguf(architecture: str, name: str) -> str | None:
     """Our name of a tensor, or None if the architecture has none such."""
     layer = re.fullmatch(r"blk\.(0|[1-9]\d{0,4})\.((\w+)\.(weight|bias))", name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from farthing.errors import FormatError
 
 _CONTRACTION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _SPACES = r"\s*[\r\n]+|\s+(?!\S)|\s+"
 _SYMBOLS = r" ?[^\s\p{L}\p{N}]+[\r\n]*"
 _LLAMA3 = rf"{_CONTRACTION}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{_SYMBOLS}|{_SPACES}"
@@ -73,22 +73,22 @@ class Split:
     """What holds when the file does not say."""
 
 
-_SINGLE_DIGITS = Split((r"\p{N}", _GPT2))
+_SINGLE_DIGITS = Split((r"\p{N}", GPT2))
 _LLAMA = Split((_LLAMA3,), ignore_merges=True, add_bos=True)
 _QWEN = Split((_QWEN2,), nfc=True)
 _OPENAI = Split((_GPT4O,))
 
 SPLITS = {
     # What the field does for a file written before pre-tokenizers were named.
-    "default": Split((r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", "[0-9][0-9][0-9]")),
-    "gpt-2": Split((_GPT2,)),
-    "phi-2": Split((_GPT2,)),
+    "default": Split((r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]")),
+    "gpt-2": Split((GPT2,)),
+    "phi-2": Split((GPT2,)),
     "smollm": _SINGLE_DIGITS,
     "starcoder": _SINGLE_DIGITS,
     "refact": _SINGLE_DIGITS,
     "command-r": Split(_SINGLE_DIGITS.patterns, nfc=True),
-    "mpt": Split((_GPT2,), nfc=True),
-    "olmo": Split((_GPT2,), nfc=True),
+    "mpt": Split((GPT2,), nfc=True),
+    "olmo": Split((GPT2,), nfc=True),
     "llama3": _LLAMA,
     "llama-v3": _LLAMA,
     "llama-bpe": _LLAMA,
