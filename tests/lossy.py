@@ -20,7 +20,13 @@ def linked(folder: Path, source: Path) -> Path:
     return folder
 
 
-def loss(kl: float, *, same_top: float = 0.97, perplexity: float = 20.2) -> Loss:
+def loss(
+    kl: float,
+    *,
+    same_top: float = 0.97,
+    perplexity: float = 20.2,
+    added: Interval | None = None,
+) -> Loss:
     return Loss(
         kl=Interval(kl, 0.9 * kl, 1.1 * kl),
         kl_median=kl / 2,
@@ -29,12 +35,13 @@ def loss(kl: float, *, same_top: float = 0.97, perplexity: float = 20.2) -> Loss
         same_top=Interval(same_top, same_top - 0.01, same_top + 0.01),
         perplexity=Interval(perplexity, perplexity - 1, perplexity + 1),
         reference_perplexity=Interval(20.0, 19.0, 21.0),
+        added=added,
     )
 
 
 def row(levers: dict[str, str], kl: float = 0.003, **more: Any) -> Row:
     """Measured here, by this build, natively; `more` are other fields of the row or of its loss."""
-    its = {name: more.pop(name) for name in ("same_top", "perplexity") if name in more}
+    its = {n: more.pop(n) for n in ("same_top", "perplexity", "added") if n in more}
     fields: dict[str, Any] = {
         "levers": levers,
         "against": Against("original", "a" * 64, "fp32"),

@@ -6,6 +6,7 @@ import pytest
 
 from farthing import cli
 from farthing.formats import packed, quality
+from farthing.formats.quality import Interval
 from lossy import BASE, EIGHT, FOUR, keep, linked, row
 
 WEIGHTS = {"weights": "gptq 4-f16-min g32"}
@@ -68,6 +69,9 @@ def test_an_answer_says_what_the_cache_loses(folder, said):
     told = said("run", "lossy", "hi", "--kv-bits", "4")[1]
     assert "kv int4: KL 0.0042 (0.00378 to 0.00462), same top 97.0%, perplexity x 1.01" in told
     assert told.rstrip().endswith("with activations int8")
+    keep(folder, row(FOUR, 0.0042, added=Interval(0.0012, 0.001, 0.0014)))
+    told = said("run", "lossy", "hi", "--kv-bits", "4")[1]
+    assert "kv int4: adds KL 0.0012 (0.001 to 0.0014) to activations int8" in told
 
 
 def test_a_budget_refuses_what_is_above_it_and_says_what_passes(folder, said):
@@ -138,12 +142,17 @@ def test_show_tells_what_was_measured_and_of_what_it_was_made(folder, capsys):
     assert cli.main(["show", "lossy"]) == 0
     made_from = packed.open(folder).header.source.file
     assert f"`farthing eval lossy --against {made_from}` measures" in capsys.readouterr().out
-    keep(folder, row(WEIGHTS | BASE, 0.0123), row(EIGHT, numerics=0))
+    keep(
+        folder,
+        row(WEIGHTS | BASE, 0.0123),
+        row(EIGHT, numerics=0, added=Interval(2e-4, 1e-4, 3e-4)),
+    )
     assert cli.main(["show", "lossy"]) == 0
     told = capsys.readouterr().out
     assert "weights gptq 4-f16-min g32 and activations int8: KL 0.0123 (0.0111 to 0.0135)" in told
     assert "against original in fp32, 4,096 tokens (samples of the reference, seed 0)\n" in told
     assert "measured on 2026-11-22 by farthing 0.1, portable\n" in told
+    assert "kv adds KL 0.0002 (0.0001 to 0.0003) to activations int8\n" in told
     assert told.count("counts for nothing here: measured with sums in order 0") == 1
     assert 'recipe    [default]\n          method = "gptq"' in told
     assert "23,040 bytes of cache each (12,240 at --kv-bits 8, 7,200 at 4)" in told

@@ -16,7 +16,7 @@ from farthing.cli.awake import awake
 from farthing.cli.loss import measuring
 from farthing.cli.ls import gigabytes, millions, summary
 from farthing.config import KV_BITS, EngineConfig
-from farthing.evaluate.levers import active, measured, named, plain, stale, told
+from farthing.evaluate.levers import active, added, measured, named, plain, stale, told
 from farthing.evaluate.opened import recipe
 from farthing.formats import packed, quality
 from farthing.formats.quality import Row
@@ -118,6 +118,8 @@ def lost(folder: Path) -> Iterator[str]:
         when = f"measured on {plain(row.measured)} by farthing {plain(row.farthing)}"
         on = f", {plain(row.isa)}" if row.isa else ""
         yield f"loss      {named(row.levers)}: {told(row)}"
+        if row.loss.added and len(row.levers) > 1:
+            yield f"          {plain([*row.levers][-1])} {added(row)}"
         yield f"          against {reference}, {row.text.tokens:,} tokens ({plain(row.text.what)})"
         yield f"          {when}{on}"
         if reason:

@@ -16,7 +16,7 @@ from farthing.evaluate import opened
 from farthing.evaluate.budget import Budget, ratio
 from farthing.evaluate.opened import weights_lever
 from farthing.formats import packed, quality
-from farthing.formats.quality import Quality, Row
+from farthing.formats.quality import Interval, Quality, Row
 from farthing.ops.isa import NUMERICS
 
 KV = {8: "int8", 4: "int4"}
@@ -49,11 +49,16 @@ class Verdict:
 
     @property
     def loss(self) -> str:
-        """In words; with the levers that were on besides, if no row held these alone."""
+        """In words. Where no row held these levers alone: what they added to those before them, or
+        the loss of all."""
         if self.row is None:
             return "not measured"
-        more = {name: value for name, value in self.row.levers.items() if name not in self.levers}
-        return told(self.row) + (f", with {named(more)}" if more else "")
+        others = {n: value for n, value in self.row.levers.items() if n not in self.levers}
+        if not others:
+            return told(self.row)
+        if self.row.loss.added is None or [*self.row.levers][-1:] != [*self.levers]:
+            return f"{told(self.row)}, with {named(others)}"
+        return added(self.row)
 
 
 def active(config: EngineConfig, folder: Path, rows: Sequence[Row] = ()) -> dict[str, str]:
@@ -138,12 +143,19 @@ def named(levers: Levers) -> str:
 
 def told(row: Row) -> str:
     """What was lost, in a line."""
-    loss, kl, last = row.loss, row.loss.kl, list(row.levers)[-1:]
-    added = f", {loss.added.mean:.3g} of it by {plain(*last)}" if loss.added and last else ""
-    return (
-        f"KL {kl.mean:.3g} ({kl.low:.3g} to {kl.high:.3g}{added}),"
-        f" same top {loss.same_top.mean:.1%}, perplexity x {ratio(loss):.4f}"
-    )
+    loss = row.loss
+    return f"KL {_span(loss.kl)}, same top {loss.same_top.mean:.1%}, perplexity x {ratio(loss):.4f}"
+
+
+def added(row: Row) -> str:
+    """What the last lever of a row added to the others, where that is known."""
+    assert row.loss.added is not None
+    before = dict(list(row.levers.items())[:-1])
+    return f"adds KL {_span(row.loss.added)} to {named(before)}"
+
+
+def _span(of: Interval) -> str:
+    return f"{of.mean:.3g} ({of.low:.3g} to {of.high:.3g})"
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
