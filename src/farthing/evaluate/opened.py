@@ -22,7 +22,6 @@ from farthing.models.types import Shape
 from farthing.store.digest import sha256_of
 from farthing.tokenizer import Tokenizer
 from farthing.tokenizer import gguf as vocabulary
-from farthing.weight import Matrix
 
 RECIPE = "recipe.toml"
 LARGEST_RECIPE = 1 << 20
@@ -69,13 +68,16 @@ class Opened:
         return models.load(self.config, self.layouts).shape
 
     def floats(self, name: str) -> Weights:
-        """A tensor whole as fp32, dequantized: [N], [E, N], [N, K] or a stack's [E, N, K]."""
+        """A tensor whole as fp32, dequantized: [N], [E, N], [N, K] or a stack's [E, N, K].
+
+        Published floats of 16 and 32 bits as they are, though packing rounds them to bf16.
+        """
         layout = self.layouts[name]
         if layout.form is None or len(layout.shape) == 2:
-            return _floats(self._tensor(name, None))
+            return self._floats(name)
         out = np.empty(layout.shape, np.float32)
         for index in range(len(out)):
-            out[index] = _floats(self._tensor(name, index))
+            out[index] = self._floats(name, index)
         return out
 
     def tokenizer(self) -> Tokenizer:
@@ -101,11 +103,11 @@ class Opened:
             packed.write(Path(folder), self.config, self.held, source=source, files={})
             yield Path(folder)
 
-    def _tensor(self, name: str, index: int | None) -> Matrix | Weights:
+    def _floats(self, name: str, index: int | None = None) -> Weights:
         if not isinstance(self.held, packed.Packed):
-            return self.held.tensor(name, index=index)
+            return self.held.values(name, index)
         tensor = self.held.tensors[name]
-        return tensor.vector() if tensor.form is None else tensor.matrix(index)
+        return tensor.vector() if tensor.form is None else tensor.matrix(index).dequantize()
 
 
 def open(path: Path) -> Opened:
@@ -156,7 +158,3 @@ def _method(folder: Path) -> str | None:
     if not isinstance(method, str):
         raise FormatError(f"{path}: the default method is {method!r:.80}; a name was expected")
     return method
-
-
-def _floats(tensor: Matrix | Weights) -> Weights:
-    return tensor.dequantize() if isinstance(tensor, Matrix) else np.asarray(tensor, np.float32)

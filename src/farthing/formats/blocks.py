@@ -31,9 +31,13 @@ class Block:
 
     def vector(self, raw: Raw) -> NDArray[np.float32]:
         """The numbers of one row as fp32, exact for F32, F16 and BF16."""
+        return self.floats(raw.reshape(1, -1, self.bytes)).reshape(-1)
+
+    def floats(self, raw: Raw) -> NDArray[np.float32]:
+        """The numbers of [rows, blocks, bytes] as fp32, exact for F32, F16 and BF16."""
         if self.name in FLOATS:
-            return FLOATS[self.name](raw).reshape(-1)
-        return self.matrix(raw.reshape(1, -1, self.bytes)).dequantize().reshape(-1)
+            return _rows(FLOATS[self.name](raw))
+        return self.matrix(raw).dequantize()
 
 
 def _view(raw: Raw, start: int, stop: int, kind: str) -> NDArray[Any]:

@@ -71,6 +71,11 @@ class Fp8:
     def read(self, rows: slice = ALL) -> Matrix:
         return dense(self._values(ALL).T[rows] if self.turn else self._values(rows))
 
+    def values(self) -> NDArray[np.float32]:
+        """The product in fp32, not rounded further."""
+        held = self._values(ALL)
+        return np.ascontiguousarray(held.T) if self.turn else held
+
     def part(self, rows: slice) -> "Fp8":
         assert not self.turn, "rows are taken before the transpose"
         return replace(self, codes=self.codes[rows], first=self.first + self._start(rows))

@@ -10,7 +10,7 @@ from farthing.errors import FormatError
 from farthing.formats.gguf_config import Shown, config_from_gguf, generation_from_gguf
 from farthing.formats.gguf_file import File
 from farthing.formats.gguf_names import FREQUENCIES
-from farthing.formats.gguf_parts import parts_of, read
+from farthing.formats.gguf_parts import parts_of, read, values
 from farthing.formats.gguf_rope import llama3_from_factors
 from farthing.formats.hf import tokenizer_files
 from farthing.formats.types import ALL, Layout, Vector
@@ -45,6 +45,9 @@ class Gguf:
     def tensor(self, name: str, rows: slice = ALL, index: int | None = None) -> Matrix | Vector:
         """The numbers of one tensor; q and k in the row order that Hugging Face has."""
         return read(self._file, self._parts[name], rows, index)
+
+    def values(self, name: str, index: int | None = None) -> Vector:
+        return values(self._file, self._parts[name], index)
 
     def tokenizer_files(self) -> dict[str, str]:
         """Those beside the file, for vocabularies that can't be built from `metadata`."""

@@ -78,14 +78,31 @@ def read(file: File, part: Part, rows: slice = ALL, index: int | None = None) ->
     if part.form is None:
         values = block.vector(raw).reshape(part.shape)
         return (values[_order(part)] if part.heads else values)[rows]
-    assert (index is None) == (len(part.shape) == 2), f"{source}: matrix {index}"
-    first = part.begin if many else (index or 0) * part.stride + part.begin
-    count = part.shape[-1] if part.turned else part.shape[-2]
-    lines = raw[first : first + count]
+    lines = _lines(part, raw, index)
     if part.turned:
         return dense(np.ascontiguousarray(block.matrix(lines).dequantize().T[rows]))
     matrix = block.matrix(lines[_order(part)[rows]] if part.heads else lines[rows])
     return matrix if matrix.form == part.form else dense(matrix.dequantize())
+
+
+def values(file: File, part: Part, index: int | None = None) -> Vector:
+    """The same numbers whole, as fp32, with nothing rounded to bf16."""
+    source = part.sources[index or 0 if len(part.sources) > 1 else 0]
+    block, raw = file.entries[source].block, file.raw(source)
+    if part.form is None:
+        found = block.vector(raw).reshape(part.shape)
+    else:
+        found = block.floats(_lines(part, raw, index))
+    if part.heads:
+        found = found[_order(part)]
+    return np.ascontiguousarray(found.T) if part.turned else found
+
+
+def _lines(part: Part, raw: NDArray[Any], index: int | None) -> NDArray[Any]:
+    """The file's rows that make a matrix, or matrix `index` of a stack."""
+    assert (index is None) == (len(part.shape) == 2), f"{part.sources[0]}: matrix {index}"
+    first = part.begin if len(part.sources) > 1 else (index or 0) * part.stride + part.begin
+    return raw[first : first + (part.shape[-1] if part.turned else part.shape[-2])]
 
 
 def _parts(where: str, architecture: str, one: Found, form: Form, sizes: Sizes) -> dict[str, Part]:

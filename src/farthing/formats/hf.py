@@ -10,7 +10,7 @@ from farthing.formats import safetensors
 from farthing.formats.hf_names import left_out, lines
 from farthing.formats.hf_quantized import KEYS, quantization_of
 from farthing.formats.hf_raw import Raw
-from farthing.formats.hf_sheets import layout_of, read
+from farthing.formats.hf_sheets import layout_of, read, values
 from farthing.formats.hf_tensors import assemble
 from farthing.formats.types import ALL, Layout, Vector, json_object
 from farthing.weight import Matrix
@@ -51,6 +51,9 @@ class HuggingFace:
     def tensor(self, name: str, rows: slice = ALL, index: int | None = None) -> Matrix | Vector:
         """The numbers of one tensor; its matrices in bf16, but those published as FP4."""
         return read(name, self._parts[name], rows, index)
+
+    def values(self, name: str, index: int | None = None) -> Vector:
+        return values(name, self._parts[name], index)
 
     def tokenizer_files(self) -> dict[str, str]:
         return tokenizer_files(self.folder)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from farthing.errors import FormatError
 from farthing.formats.hf_sheets import Numbers, Turned
-from farthing.formats.types import ALL
+from farthing.formats.types import ALL, Vector
 from farthing.weight import Form, Matrix
 
 Bits = Literal[4, 8]
@@ -100,6 +100,9 @@ class Codes:
             scale=self.scheme.spread(kept, self.columns),
             **{name: self.scheme.spread(x, self.columns) for name, x in fields.items()},
         )
+
+    def values(self) -> Vector:
+        return self.read().dequantize()
 
     def part(self, rows: slice) -> "Codes":
         return replace(self, rows=self.rows[rows])

@@ -25,6 +25,10 @@ class Sheet(Protocol):
 
     def read(self, rows: slice = ALL) -> Matrix: ...
 
+    def values(self) -> Vector:
+        """[N, K] in fp32, with nothing rounded to bf16."""
+        ...
+
     def part(self, rows: slice) -> "Sheet":
         """Some of the rows, with a step if need be."""
         ...
@@ -53,6 +57,9 @@ class Floats:
         raw = np.ascontiguousarray(self.raw[rows])
         return Matrix(form=BF16, codes=raw) if self.dtype == "BF16" else dense(_f32(raw))
 
+    def values(self) -> Vector:
+        return Numbers(self.dtype, self.raw).read()
+
     def part(self, rows: slice) -> "Floats":
         return Floats(self.dtype, self.raw[rows])
 
@@ -77,6 +84,9 @@ class Turned:
 
     def read(self, rows: slice = ALL) -> Matrix:
         return dense(np.ascontiguousarray(self.sheet.read().dequantize().T[rows]))
+
+    def values(self) -> Vector:
+        return np.ascontiguousarray(self.sheet.values().T)
 
     def part(self, rows: slice) -> "Sheet":
         raise AssertionError("rows are taken before the transpose")
@@ -124,6 +134,16 @@ def read(name: str, part: Part, rows: slice, index: int | None) -> Matrix | Vect
         return part.sheets[index].read(rows)
     assert index is None, f"{name} is no stack"
     return part.read(rows)
+
+
+def values(name: str, part: Part, index: int | None) -> Vector:
+    """See `formats.types.Checkpoint.values`."""
+    if isinstance(part, Numbers):
+        return part.read()
+    if isinstance(part, Stack):
+        assert index is not None, f"{name} is a stack: one of its matrices has to be named"
+        return part.sheets[index].values()
+    return part.values()
 
 
 def _f32(raw: NDArray[Any]) -> Vector:

@@ -42,6 +42,9 @@ class Fp4:
         codes = np.stack([packed & 15, packed >> 4], -1).reshape(len(packed), self.shape[1])
         return Matrix(form=E2M1, codes=codes, scale=scales)
 
+    def values(self) -> NDArray[np.float32]:
+        return self.read().dequantize()
+
     def part(self, rows: slice) -> "Fp4":
         return Fp4(self.what, self.packed[rows], self.scales[rows])
 

@@ -80,6 +80,13 @@ class Checkpoint(Tensors, Protocol):
         """
         ...
 
+    def values(self, name: str, index: int | None = None) -> Vector:
+        """The numbers of a tensor as published, whole and in fp32; of a stack, matrix `index`.
+
+        `tensor` rounds floats of other kinds to bf16; here nothing is rounded but to fp32.
+        """
+        ...
+
     def tokenizer_files(self) -> dict[str, str]:
         """File name -> JSON text; may be empty if the vocabulary is in `metadata`."""
         ...
