@@ -93,7 +93,7 @@ def test_nothing_that_differs_is_said_so() -> None:
     ("words", "message"),
     [
         (["--weights-only"], "add --against REFERENCE"),
-        (["--tokens", "1"], "tokens is 1; it must be from 2"),
+        (["--tokens", "1"], "tokens is 1; it must be 0, or from 2"),
         (["--length", "4096", "--tokens", "4096"], "reads at most 512"),
         (["--seed", "-1"], "seed is -1"),
         (["--kv-bits", "5"], "kv-bits"),

@@ -1,6 +1,5 @@
 """The report of `farthing eval`: what stands in it, and what it looks like."""
 
-from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -8,8 +7,10 @@ import pytest
 
 from evaluate.toys import ids, toy
 from farthing import cli
-from farthing.cli import eval_plot, eval_report
+from farthing.cli import eval_plot, eval_report, pages
+from farthing.cli.eval_job import Found
 from farthing.evaluate import measure, record
+from farthing.evaluate.divergence import Tokens
 from farthing.evaluate.opened import open as open_checkpoint
 from farthing.evaluate.texts import Texts
 from native.toy_native import FORMS
@@ -19,33 +20,38 @@ TEXT = Texts("user: random", [ids(65, seed) for seed in range(4)])
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> eval_report.Found:
+def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     home = tmp_path_factory.mktemp("models")
     full, small = toy(home / "full"), toy(home / "small", FORMS["int4"])
     model, against = open_checkpoint(small), open_checkpoint(full)
     measured = measure.measure(model, against, TEXT)
-    return eval_report.Found(
-        model="small",
+    return Found(
+        model=model,
+        against=against,
         rows=record.rows_of(measured, against, TEXT),
         tokens=[row.tokens for row in measured],
         texts=TEXT,
-        tokenizer=model.tokenizer(),
         command="farthing eval small --against full",
     )
 
 
+def worst(found: Found, tokens: Tokens) -> pages.Table:
+    return eval_report.worst(tokens, TEXT, found.tokenizer())
+
+
 def test_the_worst_tokens_stand_with_what_came_before_and_after(found) -> None:
-    tokens = found.tokens[0]
-    made = eval_report.worst(found, tokens)
+    tokens, tokenizer = found.tokens[0], found.tokenizer()
+    made = worst(found, tokens)
     at = int(tokens.kl.argmax())
     sequence, place = divmod(at, 64)
     before = TEXT.sequences[sequence][max(0, place + 1 - eval_report.CONTEXT) : place + 1]
     kl, after, expected, got, came = made.rows[0]
     assert kl == f"{tokens.kl.max():.3g}" and len(made.rows) == eval_report.WORST
-    assert after == eval_report._shown(found, before.tolist())
-    assert came == eval_report._one(found, TEXT.sequences[sequence][place + 1])
-    assert expected.startswith(eval_report._one(found, tokens.reference_top[at]))
-    assert got.startswith(eval_report._one(found, tokens.top[at]))
+    assert after == eval_report.shown(before.tolist(), tokenizer)
+    following = TEXT.sequences[sequence][place + 1]
+    ids_of = ((came, following), (expected, tokens.reference_top[at]), (got, tokens.top[at]))
+    for cell, id in ids_of:
+        assert cell.startswith(eval_report.shown([id], tokenizer).replace(" ", "␣"))
 
 
 def test_the_context_of_a_token_stays_within_its_sequence(found) -> None:
@@ -54,12 +60,12 @@ def test_the_context_of_a_token_stays_within_its_sequence(found) -> None:
     kl = np.zeros(256)
     kl[64] = 1.0
     first = type(spiked)(**{name: getattr(spiked, name) for name in spiked.__slots__} | {"kl": kl})
-    made = eval_report.worst(found, first)
-    assert made.rows[0][1] == eval_report._shown(found, [int(TEXT.sequences[1][0])])
+    made = worst(found, first)
+    assert made.rows[0][1] == eval_report.shown([TEXT.sequences[1][0]], found.tokenizer())
 
 
 def test_without_a_tokenizer_ids_are_shown(found) -> None:
-    made = eval_report.worst(replace(found, tokenizer=None), found.tokens[0])
+    made = eval_report.worst(found.tokens[0], TEXT, None)
     assert all(part.isdigit() for part in made.rows[0][1].split())
 
 

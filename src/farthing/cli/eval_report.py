@@ -1,11 +1,12 @@
 """The report of `farthing eval`: the table, what it means, plots, and where it is worst."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from farthing.cli import eval_plot, eval_table
+from farthing import __version__
+from farthing.cli import eval_plot, eval_table, eval_tasks
+from farthing.cli.eval_job import Found
 from farthing.cli.eval_table import span
 from farthing.cli.pages import Code, Heading, Part, Picture, Table, Text
 from farthing.evaluate.divergence import Tokens
@@ -21,36 +22,35 @@ HEADINGS = ("lossy", "KL, nats a token", "median", "99 %", "largest", "same top"
 ADDED = "KL added by the last"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """All that a report tells."""
-
-    model: str
-    rows: Sequence[Row]
-    tokens: Sequence[Tokens]
-    texts: Texts
-    tokenizer: Tokenizer | None
-    """None where the reference brings none; ids are shown then."""
-    command: str
-
-
 def title(found: Found) -> str:
-    return f"What {found.model} loses"
+    return f"What {found.model.name} loses"
 
 
 def parts(found: Found) -> Iterator[Part]:
+    if found.rows:
+        yield from _levers(found)
+    if found.scores:
+        yield Heading("Right answers")
+        yield eval_tasks.page_table(found.scores, found.reference_scores)
+        for words in eval_tasks.words(found.scores, found.kept):
+            yield Text(words)
+    if found.texts is not None:
+        tokenizer = found.tokenizer()
+        for row, tokens in zip(found.rows, found.tokens, strict=True):
+            yield Heading(f"Where it differs most: {eval_table.levers(row)}")
+            yield worst(tokens, found.texts, tokenizer)
+    yield Heading("Again")
+    yield Code(found.command)
+    yield Text(_conditions(found))
+
+
+def _levers(found: Found) -> Iterator[Part]:
     yield Text(_about(found))
     yield table(found.rows)
     for words in eval_table.words(found.rows):
         yield Text(words[0].upper() + words[1:])
     yield Text(_how())
     yield Picture(_picture(found), "KL by token, its means, by position; same top by confidence")
-    for row, tokens in zip(found.rows, found.tokens, strict=True):
-        yield Heading(f"Where it differs most: {eval_table.levers(row)}")
-        yield worst(found, tokens)
-    yield Heading("Again")
-    yield Code(found.command)
-    yield Text(_conditions(found.rows))
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -80,42 +80,39 @@ def _line(row: Row) -> list[str]:
     ]
 
 
-def worst(found: Found, tokens: Tokens) -> Table:
+def worst(tokens: Tokens, texts: Texts, tokenizer: Tokenizer | None) -> Table:
     """The tokens with the largest KL: what stood before, what came, what each model expected."""
-    context = np.concatenate([ids[:-1] for ids in found.texts.sequences])
-    following = np.concatenate([ids[1:] for ids in found.texts.sequences])
-    begins = np.cumsum([0, *found.texts.lengths])
+    context = np.concatenate([ids[:-1] for ids in texts.sequences])
+    following = np.concatenate([ids[1:] for ids in texts.sequences])
+    begins = np.cumsum([0, *texts.lengths])
+
+    def one(id: int) -> str:
+        # the space that a token begins with shows
+        return shown([id], tokenizer).replace(" ", "␣")
+
     lines = []
-    for at in np.argsort(-tokens.kl, kind="stable")[:WORST]:
+    for at in np.argsort(-tokens.kl, kind="stable")[:WORST].tolist():
         begin = begins[np.searchsorted(begins, at, side="right") - 1]
         before = context[max(begin, at + 1 - CONTEXT) : at + 1]
-        expected = _sure(found, tokens.reference_top[at], tokens.confidence[at])
-        got = _sure(found, tokens.top[at], tokens.measured_confidence[at])
-        words, came = _shown(found, before.tolist()), _one(found, following[at])
+        expected = f"{one(tokens.reference_top[at])} ({tokens.confidence[at]:.0%})"
+        got = f"{one(tokens.top[at])} ({tokens.measured_confidence[at]:.0%})"
+        words, came = shown(before.tolist(), tokenizer), one(following[at])
         lines.append([f"{tokens.kl[at]:.3g}", words, expected, got, came])
     headings = ("KL", "after", "the reference expects", "this one expects", "what came")
     return Table(headings, lines, frozenset({0}))
 
 
-def _sure(found: Found, id: int, probability: float) -> str:
-    return f"{_one(found, id)} ({probability:.0%})"
-
-
-def _one(found: Found, id: int) -> str:
-    """A token alone: the space it may begin with shows."""
-    return _shown(found, [int(id)]).replace(" ", "␣")
-
-
-def _shown(found: Found, ids: Sequence[int]) -> str:
-    """Text with its spaces, line ends and special tokens to be seen."""
-    if found.tokenizer is None:
+def shown(ids: Sequence[int], tokenizer: Tokenizer | None) -> str:
+    """Text in which line ends and special tokens are seen; ids without a tokenizer."""
+    if tokenizer is None:
         return " ".join(map(str, ids))
-    raw = b"".join(found.tokenizer.token_bytes(id) for id in ids)
+    raw = b"".join(tokenizer.token_bytes(int(id)) for id in ids)
     text = raw.decode(errors="replace").replace("\n", "⏎").replace("\t", "⇥")
     return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _picture(found: Found) -> bytes:
+    assert found.texts is not None
     names = [_name(row, place) for place, row in enumerate(found.rows)]
     tokens = dict(zip(names, found.tokens, strict=True))
     means = {name: row.loss.kl for name, row in zip(names, found.rows, strict=True)}
@@ -127,11 +124,9 @@ def _name(row: Row, place: int) -> str:
 
 
 def _about(found: Found) -> str:
-    first = found.rows[0]
-    return (
-        f"Measured against {eval_table.against(first)} on {first.text.tokens:,} tokens in"
-        f" {len(found.texts.sequences):,} sequences ({first.text.what})."
-    )
+    assert found.texts is not None
+    count = len(found.texts.sequences)
+    return f"{eval_table.heading(found.model.name, found.rows[0])}, in {count:,} sequences."
 
 
 def _how() -> str:
@@ -143,8 +138,10 @@ def _how() -> str:
     )
 
 
-def _conditions(rows: Sequence[Row]) -> str:
-    row = rows[-1]
+def _conditions(found: Found) -> str:
+    if not found.rows:
+        return f"farthing {__version__}. Reference sha256 {found.against.sha256}."
+    row = found.rows[-1]
     sets = f", {row.isa} (sums in order {row.numerics})" if row.isa else ""
     return (
         f"farthing {row.farthing}{sets}, {row.measured}. Reference sha256 {row.against.sha256};"

@@ -6,26 +6,34 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from farthing.cli import eval_tasks
+from farthing.cli.eval_job import Found
 from farthing.formats.quality import Interval, Row
 
 NAMES = {"weights": "weights", "activations": "activations", "kv": "cache"}
 HEADINGS = ("KL", "95 %", "median", "p99", "max", "same top", "perplexity")
 
 
-def show(name: str, rows: Sequence[Row], saved: bool) -> None:
-    first = rows[0]
+def show(found: Found) -> None:
     console = Console(highlight=False)
-    console.print(
-        f"{name} against {against(first)}, on {first.text.tokens:,} tokens ({first.text.what})\n",
-        soft_wrap=True,
-        markup=False,
-    )
-    console.print(table(rows))
-    console.print()
-    for line in words(rows):
+    if found.rows:
+        console.print(heading(found.model.name, found.rows[0]), soft_wrap=True, markup=False)
+        console.print()
+        console.print(table(found.rows))
+        console.print()
+    said = words(found.rows)
+    if found.scores:
+        console.print(eval_tasks.table(found.scores, found.reference_scores))
+        console.print()
+        said += eval_tasks.words(found.scores, found.kept)
+    for line in said:
         console.print(line, soft_wrap=True, markup=False)
-    if saved:
+    if found.saved:
         console.print("Kept in its quality.json: `farthing show` and `farthing serve` read it.")
+
+
+def heading(name: str, row: Row) -> str:
+    return f"{name} against {against(row)}, on {row.text.tokens:,} tokens ({row.text.what})"
 
 
 def table(rows: Sequence[Row]) -> Table:
