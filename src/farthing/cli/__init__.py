@@ -27,6 +27,7 @@ VERBS = {
     "eval": "measure what a model's lossy levers cost in quality",
     "rm": "remove a model",
     "bench": "measure this machine, and farthing on it",
+    "board": "compare what the models here cost and lose, and what others report",
     "cost": "show what has been spent, and what it would cost elsewhere",
     "doctor": "say what this machine can do, and what is wrong with it",
 }

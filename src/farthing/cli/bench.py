@@ -25,7 +25,8 @@ deepseek-v2-lite, gpt-oss-20b, or any folder with a config.json.
 
 A share of the roofline is of the least time that the machine's own limits allow: for each part of a
 step its bytes at the read bandwidth, or its operations at their peak. Rows are measured in turn,
-several times; the median counts. The last line is JSON. Close what else is running."""
+several times; the median counts. The last line is JSON, and `farthing board` shows the speeds.
+Close what else is running."""
 
 bench = App(name="bench", help=HELP)
 
@@ -83,6 +84,7 @@ def measure(
     from dataclasses import replace
 
     from farthing.bench import suite, tell
+    from farthing.cli import measured
 
     plan = suite.QUICK if quick else replace(suite.Plan(), rounds=rounds)
     folder: Path = models.folder(model)
@@ -91,6 +93,8 @@ def measure(
         result = suite.run(
             folder, plan, threads=threads, kv_bits=kv_bits, seen=lambda row: status.update(row)
         )
+    rates = {rate.name: rate.taken.median for rate in result.rates}
+    measured.keep_speed(folder, rates, kv_bits=kv_bits, isa=result.isa, threads=result.threads)
     if not as_json:
         Console().print(tell.table(result))
     print(json.dumps(tell.record(result)))
