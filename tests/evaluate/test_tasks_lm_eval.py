@@ -117,7 +117,7 @@ def test_without_the_harness_it_says_what_to_install(monkeypatch):
 def test_the_harness_scores_as_we_do(smollm2_home: Path, smollm2: Path, tmp_path: Path):
     choices, answers = made.choices(0, 24), made.answers(0, 24)
     with (tmp_path / "items.jsonl").open("w") as file:
-        for item, other in zip(choices.items, made.answers(0, 24).items, strict=True):
+        for item, other in zip(choices.items, answers.items, strict=True):
             held = {"question": item.question, "choices": item.choices, "answer": item.answer}
             file.write(json.dumps({**held, "answer_text": other.answer}) + "\n")
     for name, text in TASKS.items():

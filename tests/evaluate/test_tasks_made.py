@@ -33,12 +33,18 @@ def test_a_seed_makes_the_same_items_and_another_others():
 
 
 def test_one_choice_alone_is_right_and_stands_anywhere():
-    items = made.choices(0, 600).items
+    items = [item for seed in (0, 1) for item in made.choices(seed, made.MOST).items]
     assert all(len(set(item.choices)) == 4 for item in items)
     places = Counter(item.answer for item in items)
     assert min(places.values()) > 100
-    texts = {item.question for item in items}
-    assert len(texts) > 300
+    with pytest.raises(InputError, match="301 items"):
+        made.answers(0, 301)
+
+
+def test_no_question_comes_twice_and_both_tasks_ask_the_same():
+    asked = [item.question for item in made.choices(5, made.MOST).items]
+    assert len(set(asked)) == made.MOST
+    assert asked == [item.text for item in made.answers(5, made.MOST).items]
 
 
 def test_a_small_model_is_far_above_chance(smollm2: Path):

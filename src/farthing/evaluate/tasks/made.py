@@ -8,29 +8,42 @@ below all.
 from collections.abc import Callable, Sequence
 from random import Random
 
+from farthing.errors import InputError
 from farthing.evaluate.tasks.choice import Choice, Item
 from farthing.evaluate.tasks.exact import Exact
 from farthing.evaluate.tasks.exact import Item as Open
 from farthing.evaluate.tasks.words import CAPITALS, KINDS, NAMES, OPPOSITES, THINGS, USES
 
 CHOICES = 4
+MOST = 300
+"""Items of one seed, so that no question comes twice."""
 Question = tuple[str, str, Sequence[str]]
 """Text to go on with, the right word, and words of which others are drawn."""
 
 
 def choices(seed: int = 0, count: int = 200) -> Choice:
     """Multiple choice of every kind in turn; chance is a quarter."""
-    rng = Random(seed)
-    items = [_item(rng, MAKERS[i % len(MAKERS)](rng)) for i in range(count)]
+    rng = Random(f"choices {seed}")
+    items = [_item(rng, question) for question in questions(seed, count)]
     return Choice(name=f"made choices, seed {seed}", items=items, form="{question}")
 
 
 def answers(seed: int = 0, count: int = 200) -> Exact:
     """The same questions, the first word of the answer to be written; chance is about none."""
-    rng = Random(seed)
-    asked = [MAKERS[i % len(MAKERS)](rng) for i in range(count)]
-    items = [Open(text, right) for text, right, _ in asked]
+    items = [Open(text, right.split()[0]) for text, right, _ in questions(seed, count)]
     return Exact(name=f"made answers, seed {seed}", items=items, extract=r"^\s*(\w+)", max_tokens=8)
+
+
+def questions(seed: int, count: int) -> list[Question]:
+    """All different. Raises InputError for more than MOST."""
+    if not 1 <= count <= MOST:
+        raise InputError(f"{count} items of one seed; from 1 to {MOST} are made")
+    rng = Random(f"questions {seed}")
+    made: dict[str, Question] = {}
+    while len(made) < count:
+        text, right, others = MAKERS[len(made) % len(MAKERS)](rng)
+        made.setdefault(text, (text, right, others))
+    return list(made.values())
 
 
 def _item(rng: Random, question: Question) -> Item:
