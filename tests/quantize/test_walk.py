@@ -11,7 +11,7 @@ from farthing.quantize.desk import Desk
 from farthing.quantize.replay import Player
 from farthing.quantize.sections import plan_of
 from farthing.quantize.source import Source
-from farthing.quantize.stream import Rows, chunks_of
+from farthing.quantize.stream import NUMBERS, Chunk, Rows, chunks_of
 from farthing.quantize.types import Choices, Moments, Weights
 from farthing.quantize.walk import Walk, embed
 from farthing.quantize.work import Work
@@ -28,7 +28,8 @@ def played(source: Source, folder: Path, recipe: Choices = KEPT) -> NDArray[np.f
     """Logits at the end of the residual stream of a walk that rounds nothing."""
     plan = plan_of(source.config, source.names())
     chosen = check.chosen(source, plan, recipe)
-    work, chunks, known = Work(folder, "key"), chunks_of(SAMPLES), {}
+    # some samples together, some alone
+    work, chunks, known = Work(folder, "key"), chunks_of(SAMPLES, NUMBERS // 40), {}
     for number, section in enumerate(plan.sections[:-1]):
         with work.write(number) as writer:
             walk = Walk(section, Desk(source, chosen, writer, print), chunks, known)
@@ -42,8 +43,9 @@ def played(source: Source, folder: Path, recipe: Choices = KEPT) -> NDArray[np.f
     with work.write(len(plan.sections) - 1) as writer:
         desk = Desk(source, chosen, writer, print)
         (stream,) = known.values()
-        start = {plan.sections[-1].source: stream.read(0, chunks[-1].stop)}
-        end = Player(desk.numbers).play(notes, start, chunks[0], {notes[-1].out})[notes[-1].out]
+        whole = Chunk(0, chunks[-1].stop, tuple(map(len, SAMPLES)))
+        start = {plan.sections[-1].source: stream.read(whole.start, whole.stop)}
+        end = Player(desk.numbers).play(notes, start, whole, {notes[-1].out})[notes[-1].out]
         return end @ desk.numbers(last.weights[0]).T
 
 

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from farthing.errors import InputError
 from farthing.formats import packed
 from farthing.formats.types import Layout, Tensors
+from farthing.ops.mixture import Bank
 from farthing.ops.record import Note
-from farthing.quantize.sections import MATRICES, Plan, standins
+from farthing.quantize.sections import MATRICES, Plan, bank_of, standins
 from farthing.quantize.types import Choice, Choices
 from farthing.weight import ROWS, Form
 
@@ -34,8 +35,8 @@ def chosen(tensors: Tensors, plan: Plan, choices: Choices) -> dict[str, Choice]:
             _possible(name, layout, choice, uses[name])
         found[name] = choice
     for note in notes:
-        if note.name == "experts":
-            _alike(note, found, tensors)
+        if bank := bank_of(note):
+            _alike(bank, found, tensors)
     return found
 
 
@@ -70,18 +71,13 @@ def _holds(form: Form) -> bool:
     return known and form.scale in scales
 
 
-def _alike(note: Note, found: dict[str, Choice], tensors: Tensors) -> None:
+def _alike(bank: Bank, found: dict[str, Choice], tensors: Tensors) -> None:
     """An expert's gate and up read one input, rounded once: both in bf16, or neither."""
-    for bank in note.weights:
-        if bank is None:
-            continue
-        forms = [
-            found[one.name].form or tensors.layout(one.name).form for one in (bank.gate, bank.up)
-        ]
-        if len({form is not None and form.bits == 16 for form in forms}) > 1:
-            raise InputError(
-                f"{bank.gate.name} and {bank.up.name} are run together: quantize both, or keep both"
-            )
+    forms = [found[one.name].form or tensors.layout(one.name).form for one in (bank.gate, bank.up)]
+    if len({form is not None and form.bits == 16 for form in forms}) > 1:
+        raise InputError(
+            f"{bank.gate.name} and {bank.up.name} are run together: quantize both, or keep both"
+        )
 
 
 def samples(given: Sequence[NDArray[np.int32]], plan: Plan, needed: str | None) -> None:

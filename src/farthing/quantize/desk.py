@@ -3,10 +3,12 @@
 Shapes: N outputs, K inputs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
+from farthing.errors import InputError
 from farthing.formats.types import ALL, Tensors
 from farthing.quantize.check import CALIBRATED, some_rows
 from farthing.quantize.gptq import Factor, gptq
@@ -70,7 +72,8 @@ class Desk:
         made: list[Weights] = []
         for rows in some_rows(n, k):
             weight = self.rows(one, rows, index)
-            matrix = rounded(weight, choice, moments, factor)
+            with named(label(one, index)):
+                matrix = rounded(weight, choice, moments, factor)
             self.writer.add(one.name, one.shape, matrix, _at(index))
             got = matrix.dequantize()
             lost += energy(got - weight, moments)
@@ -109,6 +112,15 @@ def rounded(
     if choice.method == "awq":
         return rtn(weight, choice.form, np.ascontiguousarray(np.diag(moments.hessian)))
     return gptq(weight, choice.form, moments.hessian if factor is None else factor)
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Methods see numbers alone: errors say here whose they are."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error
 
 
 def label(one: Standin, index: int | None) -> str:

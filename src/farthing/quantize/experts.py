@@ -20,7 +20,7 @@ from farthing.quantize.desk import Desk
 from farthing.quantize.moments import Gathering
 from farthing.quantize.replay import Values
 from farthing.quantize.sections import Standin, activation_of
-from farthing.quantize.stream import CHUNK, Chunk, Rows
+from farthing.quantize.stream import Chunk, Rows, tokens_at_once
 from farthing.quantize.swift import gated
 from farthing.quantize.types import Moments, Weights
 from farthing.quantize.walk import Walk
@@ -45,9 +45,10 @@ def settle(walk: Walk, note: Note) -> None:
                 f"{bank.gate.name}[{index}]: no token of the samples goes to this expert; give more"
             )
         expert = Expert(walk, bank, index, activation_of(note), routing.inputs)
-        expert.settle(own, more)
-        for rows, y in expert.answers(own):
-            total.add(own[rows], shares[rows, None] * y)
+        with np.errstate(over="ignore", invalid="ignore"):  # `finite` says it better
+            expert.settle(own, more)
+            for rows, y in expert.answers(own):
+                total.add(own[rows], shares[rows, None] * y)
         for one in parts:
             desk.forget(one, index)
     walk.known |= {note.out: total, x: routing.inputs}
@@ -100,7 +101,7 @@ def _route(walk: Walk, note: Note, scored: bool) -> Routing:
         if routing.scores is not None:
             routing.scores.columns(mine, _scores(values[logits], router).T)
 
-    walk.over([x, logits, routed], visit)
+    walk.over([x, logits, routed], visit, keep=False)
     return routing
 
 
@@ -180,8 +181,9 @@ class Expert:
         return gathering.done()
 
     def _inputs(self, ids: Ids) -> Iterator[tuple[slice, Weights]]:
-        for at in range(0, len(ids), CHUNK):
-            yield slice(at, at + CHUNK), self.inputs.gather(ids[at : at + CHUNK])
+        step = tokens_at_once(max(self.bank.gate.shape[1:]))
+        for at in range(0, len(ids), step):
+            yield slice(at, at + step), self.inputs.gather(ids[at : at + step])
 
     def _inner(self, ids: Ids) -> Iterator[tuple[slice, Weights]]:
         gate, up = self._matrix(self.bank.gate), self._matrix(self.bank.up)

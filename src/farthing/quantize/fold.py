@@ -13,7 +13,7 @@ from farthing.errors import FormatError
 from farthing.ops.mixture import Activation
 from farthing.ops.record import Note, Symbol
 from farthing.quantize import awq
-from farthing.quantize.desk import Desk
+from farthing.quantize.desk import Desk, named
 from farthing.quantize.sections import Section, Standin, activation_of
 from farthing.quantize.types import Moments, Weights
 from farthing.quantize.walk import Walk
@@ -49,7 +49,8 @@ def factors_of(
     """[K] for the matrices that share an input."""
     form = desk.chosen[readers[0].name].form
     assert form is not None
-    found = awq.scales([desk.numbers(one, index) for one in readers], form, moments)
+    with named(readers[0].name):
+        found = awq.scales([desk.numbers(one, index) for one in readers], form, moments)
     if not (np.isfinite(found).all() and found.min() > 0):
         raise FormatError(f"{readers[0].name}: its factors are from {found.min()} to {found.max()}")
     return found

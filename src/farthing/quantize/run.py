@@ -87,7 +87,7 @@ class _Run:
         if number > self.last:
             settle_without_data(section, desk, ())
             return
-        chunks = chunks_of(self.samples)
+        chunks = chunks_of(self.samples, section.width)
         walk = Walk(section, desk, chunks, self._known(number, section, chunks))
         if number == 0:
             embed(walk, section.notes[0], np.concatenate(self.samples))

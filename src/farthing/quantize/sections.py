@@ -43,6 +43,11 @@ class Section:
         )
         return ".".join(parts[0] for parts in same) or f"{names[0]} to {names[-1]}"
 
+    @property
+    def width(self) -> int:
+        """Of the widest value that is ever held: logits are not."""
+        return max(note.out.width for note in self.notes if note.name != "logits")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -112,9 +117,16 @@ def _parted(note: Note) -> Iterator[Note]:
     yield (one := linear(x, shared.gate, shared.gate_bias))
     yield (two := linear(x, shared.up, shared.up_bias))
     inner = Symbol(x.recording, one.out.width)
-    yield Note("silu_mul", (one.out, two.out), inner, (), {"activation": activation})
+    settings = {"activation": activation, "bank": shared}
+    yield Note("silu_mul", (one.out, two.out), inner, (), settings)
     yield (answer := linear(inner, shared.down, shared.down_bias))
     yield Note("beside", (total, answer.out, *gate), note.out)
+
+
+def bank_of(note: Note) -> Bank | None:
+    """The experts of a note, or the shared one that its gated unit belongs to."""
+    found: Bank | None = note.weights[0] if note.name == "experts" else note.settings.get("bank")
+    return found
 
 
 def activation_of(note: Note) -> Activation:

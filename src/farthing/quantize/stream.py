@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from farthing.quantize.types import Weights
 
 CHUNK = 4096
-"""Tokens played at once, at least; a sample is never cut."""
+"""Tokens played at once, at most, but for a sample that is longer: none is ever cut."""
+NUMBERS = 1 << 23
+"""Numbers of one value of a chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,20 @@ class Chunk:
         return np.concatenate([np.arange(n) for n in self.lengths])
 
 
-def chunks_of(samples: Sequence[NDArray[np.int32]]) -> list[Chunk]:
-    found: list[Chunk] = []
-    lengths: list[int] = []
-    start = 0
+def tokens_at_once(width: int) -> int:
+    """Where the widest value has this width."""
+    return max(min(CHUNK, NUMBERS // width), 1)
+
+
+def chunks_of(samples: Sequence[NDArray[np.int32]], width: int) -> list[Chunk]:
+    """Whole samples, as many as fit together where the widest value has this width."""
+    most, found = tokens_at_once(width), list[Chunk]()
+    start, lengths = 0, list[int]()
     for sample in samples:
-        lengths.append(len(sample))
-        if sum(lengths) >= CHUNK:
+        if lengths and sum(lengths) + len(sample) > most:
             found.append(Chunk(start, start + sum(lengths), tuple(lengths)))
             start, lengths = found[-1].stop, []
+        lengths.append(len(sample))
     if lengths:
         found.append(Chunk(start, start + sum(lengths), tuple(lengths)))
     return found

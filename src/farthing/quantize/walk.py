@@ -11,16 +11,13 @@ import numpy as np
 from farthing.errors import FormatError
 from farthing.ops.record import Note, Symbol
 from farthing.quantize.check import some_rows
-from farthing.quantize.desk import Desk
+from farthing.quantize.desk import Desk, named
 from farthing.quantize.gptq import Factor
 from farthing.quantize.moments import Gathering
 from farthing.quantize.replay import Player, Values, needed
-from farthing.quantize.sections import Section, Standin, standins
+from farthing.quantize.sections import MATRICES, Section, Standin, standins
 from farthing.quantize.stream import Chunk, Rows
 from farthing.quantize.types import Moments, Weights
-
-DEAR = ("attention", "latent_attention")
-"""Made once a section: what comes out is kept on the disk till its end."""
 
 
 class Walk:
@@ -42,21 +39,26 @@ class Walk:
     ) -> None:
         """One pass: `visit` gets each chunk and the values of the targets.
 
-        `keep` what is dear: unless its weights may change yet, or nobody needs it any more.
+        `keep` those that took products, for the passes after: unless what makes them may change
+        yet, or nobody needs them any more.
         """
         targets = set(targets)
         notes = needed(self.section.notes, targets, self.known)
         wanted = targets | {symbol for note in notes for symbol in note.inputs}
         read = [symbol for symbol in wanted if symbol in self.known]
-        made = [note.out for note in notes if note.name in DEAR and keep]
+        made = [symbol for symbol in targets if keep and self._dear(symbol)]
         dear = {symbol: self.scratch(symbol.width) for symbol in made}
         for chunk in self.chunks:
             known = {symbol: self.known[symbol].read(chunk.start, chunk.stop) for symbol in read}
-            values = self.player.play(notes, known, chunk, targets | set(dear))
+            with np.errstate(over="ignore", invalid="ignore"):  # `finite` says it better
+                values = self.player.play(notes, known, chunk, targets)
+                visit(chunk, values)
             for symbol, rows in dear.items():
                 rows.write(chunk.start, values[symbol])
-            visit(chunk, values)
         self.known |= dear
+
+    def _dear(self, symbol: Symbol) -> bool:
+        return any(n.name in MATRICES for n in needed(self.section.notes, [symbol], self.known))
 
     def calibrate(self, experts: Callable[["Walk", Note], None]) -> None:
         """Every matrix that waits for moments, in the order of dependence."""
@@ -118,11 +120,12 @@ class Walk:
         for index, moments in enumerate(self.moments([x], one.shape[0])[x]):
             self.desk.settle(one, index, moments=moments)
 
-    def factor(self, waiting: Iterable[Standin], moments: Moments) -> Factor | None:
+    def factor(self, waiting: list[Standin], moments: Moments) -> Factor | None:
         """What those that gptq takes share; None if there are none."""
         if all(self.desk.chosen[one.name].method != "gptq" for one in waiting):
             return None
-        return Factor.of(moments.hessian)
+        with named(waiting[0].name):
+            return Factor.of(moments.hessian)
 
 
 def settle_without_data(section: Section, desk: Desk, passed: tuple[str, ...]) -> None:
