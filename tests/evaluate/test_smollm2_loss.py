@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models.smollm2 import text_tokens, their_logits, theirs
 
 from farthing.evaluate import divergence, measure
 from farthing.evaluate.opened import open as open_checkpoint
 from farthing.evaluate.readings import engine_reading, reference_reading
 from farthing.evaluate.texts import cut, written
+from models.smollm2 import text_tokens, their_logits, theirs
 
 pytestmark = pytest.mark.slow
 
-LENGTH = 500
+LENGTH = 300
 
 
 def test_the_loss_of_activations_is_that_seen_from_transformers(smollm2: Path) -> None:
