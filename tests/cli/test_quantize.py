@@ -144,9 +144,16 @@ def test_a_plan_reads_no_weight_and_writes_nothing(run, model, tmp_path, home):
 
 
 def test_rounding_what_was_rounded_is_said(run, model, tmp_path):
-    run("quantize", model, "-o", tmp_path / "once", "--method", "rtn")
-    err = run("quantize", f"{tmp_path}/once", "--plan", "--method", "rtn", "--group", "64")[2]
+    run("quantize", model, "-o", tmp_path / "once", "--method", "rtn", "--bits", "8")
+    err = run("quantize", f"{tmp_path}/once", "--plan", "--method", "rtn")[2]
     assert "14 of these were rounded before, such as model.layers.0" in err
+
+
+def test_what_would_become_no_smaller_is_not_rounded_for_nothing(run, model, tmp_path):
+    run("quantize", model, "-o", tmp_path / "once", "--method", "rtn")
+    code, _, err = run("quantize", f"{tmp_path}/once", "-o", tmp_path / "again", *FEW)
+    assert code == 2 and "nothing of it would become smaller; --method keep" in err
+    assert not (tmp_path / "again").exists()
 
 
 @pytest.fixture

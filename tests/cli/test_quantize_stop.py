@@ -52,7 +52,8 @@ def nothing_looks_whole(out: Path) -> None:
     assert found == {f".{out.name}.partial"}
 
 
-def test_an_interrupt_ends_the_process_and_the_same_command_goes_on(model, whole, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_a_process_ended_from_outside_leaves_work_to_go_on_with(sent, model, whole, tmp_path):
     out = tmp_path / "tiny-4"
     code = "import sys; from farthing.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "quantize", str(model), "-o", str(out), *ASKED]
@@ -60,10 +61,11 @@ def test_an_interrupt_ends_the_process_and_the_same_command_goes_on(model, whole
     begun = tmp_path / ".tiny-4.partial" / "sections" / "section-0001"
     while not begun.exists() and process.poll() is None:
         time.sleep(0.001)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, said = process.communicate()
-    assert process.returncode == 130, "ended before it could be stopped" + said
-    assert "stopped; what is finished lies in" in said
+    interrupted = sent == signal.SIGINT
+    assert process.returncode == (130 if interrupted else -sent), "it was done before" + said
+    assert ("stopped; what is finished lies in" in said) == interrupted
     assert "Traceback" not in said
     nothing_looks_whole(out)
     assert main(["quantize", str(model), "-o", str(out), *ASKED]) == 0

@@ -11,7 +11,7 @@ from farthing.errors import InputError, NotFound
 from farthing.formats.types import Layout
 from farthing.quantize.recipe import Recipe, size
 from farthing.quantize.recipe_file import KEEP, Rule
-from farthing.weight import BF16, Form
+from farthing.weight import BF16, E2M1, Form
 
 HIGH = Form(bits=8, group=32, scale="f16", offset="none")
 DENSE = {
@@ -113,10 +113,29 @@ def test_flags_give_the_halves_of_a_latent_eight_bits_and_its_projections_the_me
 
 
 def test_what_takes_no_more_already_is_not_rounded_anew():
-    held = layouts(DENSE)
+    held = layouts(MIXTURE)
     held["model.embed_tokens.weight"] = Layout((8, 64), HIGH)
+    for part in ("gate", "up", "down"):
+        for layer in (0, 1):
+            name = f"model.layers.{layer}.mlp.experts.{part}_proj.weight"
+            held[name] = Layout(held[name].shape, E2M1)
     recipe = Recipe.of("gptq", 4, 32).fitted(held)
+    recipe.check(held)
     assert chosen(recipe, held, "model.embed_tokens.weight") == ("keep", None)
+    for name, layout in held.items():
+        if ".experts." in name:
+            assert chosen(recipe, held, name) == ("keep", None)
+        elif "self_attn" in name and layout.form:
+            assert chosen(recipe, held, name)[0] == "gptq"
+
+
+def test_a_model_with_nothing_to_gain_is_kept_whole():
+    held = layouts(DENSE)
+    low = Form(bits=4, group=32, scale="f16", offset="min")
+    held = {name: Layout(one.shape, one.form and low) for name, one in held.items()}
+    recipe = Recipe.of("gptq", 4, 32, True).fitted(held)
+    assert {recipe.choice(name, one).method for name, one in held.items()} == {"keep"}
+    assert chosen(Recipe.of("gptq", 4, 32).fitted(held), held, list(held)[1])[0] == "gptq"
 
 
 @pytest.mark.parametrize("config", [DENSE, MIXTURE, LATENT], ids=lambda c: c["model_type"])

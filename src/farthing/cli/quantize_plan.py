@@ -12,7 +12,7 @@ from farthing.errors import InputError
 from farthing.formats.types import Layout
 from farthing.quantize import check, sections, source
 from farthing.quantize.recipe import Recipe, Size, size
-from farthing.quantize.recipe_file import Minimum
+from farthing.quantize.recipe_file import KEEP, Minimum
 from farthing.quantize.source import Source
 from farthing.quantize.types import Choice
 from farthing.store.names import root
@@ -92,15 +92,27 @@ def planned(model: str, flags: Flags, file: Path | None, format: str) -> Plan:
     layouts = {name: opened.layout(name) for name in opened.names()}
     context = models.load(opened.config, layouts).shape.max_context
     if file is None:
-        recipe = recipe.fitted(layouts)
+        recipe = _smaller(recipe, layouts, model)
     recipe.check(layouts)
     check.chosen(opened, sections.plan_of(opened.config, opened.names()), recipe)
     made = {
         name: Layout(one.shape, recipe.choice(name, one).form or one.form)
         for name, one in layouts.items()
     }
-    changed = quantize_write.check(format, opened.config, made)
+    changed = quantize_write.check(format, opened.config, made, opened.files())
     return Plan(model, path, opened, layouts, recipe, context, format, changed)
+
+
+def _smaller(recipe: Recipe, layouts: Mapping[str, Layout], model: str) -> Recipe:
+    found = recipe.fitted(layouts)
+    idle = all(found.choice(name, one) == KEEP for name, one in layouts.items())
+    if idle and recipe.default != KEEP:
+        bits = size(layouts).linear_bits
+        raise InputError(
+            f"{model} has {bits:.2f} bits a weight in linear layers, and nothing of it would become"
+            " smaller; --method keep changes its format alone"
+        )
+    return found
 
 
 def place(model: str) -> Path:

@@ -12,12 +12,18 @@ RECIPE = "recipe.toml"
 WEIGHTS = (".farthing", ".safetensors", ".gguf")
 
 
-def check(format: str, config: Mapping[str, Any], layouts: Mapping[str, Layout]) -> list[str]:
+def check(
+    format: str,
+    config: Mapping[str, Any],
+    layouts: Mapping[str, Layout],
+    files: Mapping[str, str],
+) -> list[str]:
     """What the format can't store as it is, one line each. Raises FormatError where it stores
     nothing of the kind."""
     if format == "hf":
         return hf_write.check(config, layouts)
     if format == "gguf":
+        gguf_metadata.metadata(files)
         return gguf_write.check(config, layouts)
     return []
 

@@ -3,9 +3,11 @@
 The last rule that matches a tensor wins. Vectors and tables (norms, biases) are always kept.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import groupby
 from math import prod
 from pathlib import Path
 
@@ -51,17 +53,23 @@ class Recipe:
         return cls(default, tuple(rules + [Rule(match, KEEP) for match in ROUTERS]))
 
     def fitted(self, layouts: Mapping[str, Layout]) -> "Recipe":
-        """Without rules that name nothing of this model, and without rounding anew what a rule
-        would make no smaller."""
+        """Without rules that name nothing of this model, and without rounding anew what would
+        become no smaller: MXFP4, say, or what has four bits already."""
+
+        def worth(choice: Choice, names: Iterable[str]) -> bool:
+            held = [layouts[name] for name in names]
+            return any(_becomes(choice, one) < _becomes(KEEP, one) for one in held)
+
         rules = []
         for rule in self.rules:
-            named = [layout for name, layout in layouts.items() if rule.names(name)]
-            if named:
-                worth = any(
-                    _becomes(rule.choice, one) < _bytes(one.shape, one.form) for one in named
-                )
-                rules.append(rule if worth else replace(rule, choice=KEEP))
-        return replace(self, rules=tuple(rules))
+            if named := [name for name in layouts if rule.names(name)]:
+                rules.append(rule if worth(rule.choice, named) else replace(rule, choice=KEEP))
+        plain = [n for n, one in layouts.items() if one.form and not any(r.names(n) for r in rules)]
+        if not worth(self.default, plain):
+            return Recipe(KEEP, tuple(rules))
+        alike = groupby(sorted(plain, key=_pattern), _pattern)
+        kept = [Rule(pattern, KEEP) for pattern, names in alike if not worth(self.default, names)]
+        return Recipe(self.default, (*kept, *rules))
 
     def choice(self, name: str, layout: Layout) -> Choice:
         if layout.form is None:
@@ -116,6 +124,11 @@ def size(layouts: Mapping[str, Layout], recipe: Recipe | None = None) -> Size:
             counts[place] += value
             counts[place + 2] += value if linear else 0
     return Size(*counts)
+
+
+def _pattern(name: str) -> str:
+    """The name in any layer."""
+    return re.sub(r"(?<=\.layers\.)\d+(?=\.)", "*", name)
 
 
 def _becomes(choice: Choice, layout: Layout) -> int:
