@@ -33,7 +33,9 @@ def parts(board: Board) -> list[Part]:
         Picture(board_plot.draw(board), "price and quality: reported on the left, ours right"),
         Heading("Measured here"),
         Text(f"An hour of this machine: {board.price}."),
-        _here(board),
+        _qualities(board),
+        Text("Speeds and prices:"),
+        _costs(board),
         *(Text(line) for line in board_text.conditions(board)),
         *(Text(line.replace("`", "")) for line in board_text.missing(board)),
         *_tasks(board),
@@ -43,21 +45,23 @@ def parts(board: Board) -> list[Part]:
         _prices(board),
         Heading("Reported: claims"),
         _claims(board),
+        Heading("Sources of what is reported"),
+        Table(["", "source"], [[f"[{letter}]", text] for letter, text in board.sources.items()]),
         Text(f"farthing {__version__}."),
     ]
 
 
-def _here(board: Board) -> Table:
+def _qualities(board: Board) -> Table:
     rows = [
-        [
-            one.name,
-            *board_text.shape(one),
-            *board_text.losses(one.quality),
-            *board_text.speeds(one),
-        ]
-        for one in board.here
+        [one.name, *board_text.shape(one), *board_text.losses(one.quality)] for one in board.here
     ]
-    headings = ["model", *board_text.SHAPE, *board_text.LOSSES, *board_text.SPEEDS]
+    headings = ["model", *board_text.SHAPE, *board_text.LOSSES]
+    return Table(headings, rows, frozenset(range(1, len(headings))))
+
+
+def _costs(board: Board) -> Table:
+    rows = [[one.name, *board_text.speeds(one)] for one in board.here]
+    headings = ["model", *board_text.SPEEDS]
     return Table(headings, rows, frozenset(range(1, len(headings))))
 
 
@@ -81,7 +85,7 @@ def _models(board: Board) -> Table:
             f"{one.mmlu:.1f}",
             f"{one.price:.2f}",
             f"{one.speed:.0f}",
-            _sources(board, one.sources),
+            board_text.letters(one.sources),
             one.error,
         ]
         for one in board.models
@@ -100,9 +104,7 @@ def _prices(board: Board) -> Table:
 
 
 def _claims(board: Board) -> Table:
-    rows = [[one.what, one.figure, one.error, _sources(board, one.sources)] for one in board.claims]
+    rows = [
+        [one.what, one.figure, one.error, board_text.letters(one.sources)] for one in board.claims
+    ]
     return Table(["what", "claim", "known error", "source"], rows)
-
-
-def _sources(board: Board, letters: tuple[str, ...]) -> str:
-    return "; ".join(board.sources[letter] for letter in letters)

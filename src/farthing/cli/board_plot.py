@@ -39,9 +39,9 @@ def draw(board: Board) -> bytes:
 
 def _reported(axes: "Axes", board: Board) -> None:
     axes.set_title("reported: MMLU and price, as an article gives them", loc="left", fontsize=11)
-    for one in board.models:
+    for place, one in enumerate(board.models):
         axes.plot(one.price, one.mmlu, "o", color=REPORTED)
-        _name(axes, one.name, one.price, one.mmlu)
+        _name(axes, one.name, one.price, one.mmlu, below=place % 2 == 0)
     _bare(axes, "USD for a million tokens (reported)", "MMLU (reported)")
 
 
@@ -68,12 +68,18 @@ def _measured(axes: "Axes", board: Board) -> None:
         axes.set_yticks([])
 
 
-def _name(axes: "Axes", name: str, x: float, y: float) -> None:
-    axes.annotate(name, (x, y), xytext=(6, 5), textcoords="offset points", fontsize=9)
+def _name(axes: "Axes", name: str, x: float, y: float, *, below: bool = False) -> None:
+    offset = (7, -13 if below else 6)
+    axes.annotate(name, (x, y), xytext=offset, textcoords="offset points", fontsize=9)
 
 
 def _bare(axes: "Axes", x: str, y: str) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.margins(0.25)

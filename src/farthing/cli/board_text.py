@@ -133,7 +133,7 @@ def models(board: Board) -> Table:
     for one in board.models:
         what = f"{one.architecture}; {one.parameters or 'size unknown'}{star(one.error)}"
         figures = (f"{one.mmlu:.1f}", f"{one.price:.2f}", f"{one.speed:.0f}")
-        table.add_row(one.name, what, *figures, letters(one.sources))
+        table.add_row(one.name, what, *figures, escape(letters(one.sources)))
     return table
 
 
@@ -151,7 +151,7 @@ def _source(board: Board, price: Price) -> str:
         return escape(f"{price.source}, {price.date}")
     by_text = {text: letter for letter, text in board.sources.items()}
     parts = price.source.split("; ")
-    return letters(tuple(by_text.get(part, part) for part in parts))
+    return escape(letters(tuple(by_text.get(part, part) for part in parts)))
 
 
 def amounts(price: Price) -> list[str]:
@@ -162,7 +162,7 @@ def amounts(price: Price) -> list[str]:
 def claims(board: Board) -> Table:
     table = _table("claim, reported", "figure", "")
     for one in board.claims:
-        table.add_row(one.what, f"{one.figure}{star(one.error)}", letters(one.sources))
+        table.add_row(one.what, f"{one.figure}{star(one.error)}", escape(letters(one.sources)))
     return table
 
 
@@ -178,7 +178,7 @@ def star(error: str) -> str:
 
 
 def letters(keys: tuple[str, ...]) -> str:
-    return escape("".join(f"[{key}]" for key in keys))
+    return "".join(f"[{key}]" for key in keys)
 
 
 def span(of: Interval, form: str) -> str:
