@@ -25,13 +25,14 @@ def test_a_packed_folder_holds_what_it_was_packed_from(case: str, tmp_path: Path
     assert ours.config == theirs.config
     assert ours.sha256 == theirs.sha256
     assert ours.files() == theirs.files()
-    assert {n: ours.layout(n) for n in ours.names()} == {
-        n: theirs.layout(n) for n in theirs.names()
-    }
+    assert set(ours.names()) == set(theirs.names())
     for name in ours.names():
-        stacked = theirs.layout(name).form is not None and len(theirs.layout(name).shape) == 3
-        for index in (0, theirs.layout(name).shape[0] - 1) if stacked else (None,):
-            for rows in (slice(None), slice(0, 16), slice(5, 23), slice(16, 10_000)):
+        layout = theirs.layout(name)
+        assert ours.layout(name) == layout
+        stacked = layout.form is not None and len(layout.shape) == 3
+        begin = min(3, (layout.shape[1] if stacked else layout.shape[0]) - 1)
+        for index in (0, layout.shape[0] - 1) if stacked else (None,):
+            for rows in (slice(None), slice(0, 16), slice(begin, begin + 15), slice(begin, 9999)):
                 same(ours.tensor(name, rows, index), theirs.tensor(name, rows, index))
 
 
