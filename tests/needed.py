@@ -34,6 +34,9 @@ def landlock() -> bool:
 
 
 NEEDED = {
+    "llama_cpp": Need(
+        lambda: find_spec("llama_cpp") is not None, "pip install llama-cpp-python (compiles)"
+    ),
     "chromium": Need(lambda: chromium() is not None, "apt install chromium"),
     "postgresql": Need(lambda: postgres_programs() is not None, "apt install postgresql"),
     "landlock": Need(landlock, "Linux 6.2 or newer with Landlock, on x86-64 or aarch64"),
