@@ -10,8 +10,9 @@ import torch
 from farthing.config import EngineConfig
 from farthing.errors import ContextTooLong, InputError
 from farthing.evaluate.readings import reference_reading
-from farthing.evaluate.tasks import made, native, run
+from farthing.evaluate.tasks import asking, made, native, page, run
 from farthing.evaluate.tasks.kept import ABOVE_CHANCE, kept
+from farthing.evaluate.tasks.page import Page
 from farthing.evaluate.tasks.reference import Reference
 from farthing.evaluate.tasks.types import Pair, Sample
 from farthing.tokenizer import Tokenizer
@@ -83,10 +84,29 @@ def test_a_reference_reads_a_context_once_for_all_single_tokens(reference: Refer
 def test_the_engine_keeps_what_the_reference_scores(smollm2: Path, reference: Reference):
     tasks = [made.choices(1, 12), made.answers(1, 2)]
     native_model = native.open(smollm2, EngineConfig(cache_bytes=64 << 20, max_context=2048))
-    of_reference = run(reference, tasks)
+    of_reference = run(Page(reference.reading, reference.tokenizer), tasks)
     found = kept(run(native_model, tasks), of_reference)
     assert found.share is not None and found.share.mean == pytest.approx(1, abs=0.2)
     assert found.counted[0] == tasks[0].name
+
+
+def test_many_sequences_in_a_step_are_answered_as_one_by_one(reference: Reference, monkeypatch):
+    monkeypatch.setattr(page, "STEP", 40)
+    monkeypatch.setattr(page, "TOGETHER", 3)
+    both = Page(reference.reading, reference.tokenizer), reference
+    encode = reference.tokenizer.encode
+    pairs = [
+        asking.pair(reference.tokenizer, item.question, choice, chat=False)
+        for item in made.choices(0, 2).items
+        for choice in item.choices
+    ]
+    fast, slow = (model.loglikelihoods(pairs, deaf) for model in both)
+    assert [one.greedy for one in fast] == [one.greedy for one in slow]
+    assert [one.sum for one in fast] == pytest.approx([one.sum for one in slow], abs=1e-4)
+    prompts = [encode(text) for text in ("One, two,", "The sky is", "A", "Once upon a time")]
+    sample = Sample(max_tokens=6, stop=(" four", "."))
+    fast_texts, slow_texts = (model.generate(prompts, sample, deaf) for model in both)
+    assert fast_texts == slow_texts
 
 
 def test_a_reference_writes_what_its_logits_say(reference: Reference):
@@ -97,11 +117,13 @@ def test_a_reference_writes_what_its_logits_say(reference: Reference):
     assert reference.tokenizer.decode([first]) == " four"
 
 
-def test_what_a_reference_cant_do_is_refused(reference: Reference):
+@pytest.mark.parametrize("kind", [Reference, Page])
+def test_what_a_reference_cant_do_is_refused(reference: Reference, kind):
+    model = kind(reference.reading, reference.tokenizer)
     with pytest.raises(InputError, match="temperature is 1"):
-        reference.generate([[1]], Sample(max_tokens=1, temperature=1.0), deaf)
+        model.generate([[1]], Sample(max_tokens=1, temperature=1.0), deaf)
     long = [1] * (reference.max_context + 1)
     with pytest.raises(ContextTooLong):
-        reference.generate([long], Sample(max_tokens=1), deaf)
+        model.generate([long], Sample(max_tokens=1), deaf)
     with pytest.raises(ContextTooLong):
-        reference.loglikelihoods([Pair(long, [1])], deaf)
+        model.loglikelihoods([Pair(long, [1])], deaf)

@@ -28,8 +28,23 @@ class Branch:
     """Of the pairs that ask."""
 
     @property
+    def length(self) -> int:
+        return len(self.context) + len(self.body)
+
+    @property
     def pages(self) -> int:
-        return -(-(len(self.context) + len(self.body)) // PAGE)
+        return -(-self.length // PAGE)
+
+    def run(self, pages: list[int], *, shared: int) -> Run:
+        """To be read on these pages, of which the first `shared` are filled already."""
+        return Run(
+            np.array([*self.context, *self.body], np.int32),
+            pages,
+            at=shared * PAGE,
+            first=len(self.context) - 1,
+            owned=shared,
+            targets=np.array([[*self.body, last] for last in self.lasts], np.int32),
+        )
 
 
 @dataclass
@@ -53,13 +68,9 @@ def likelihoods(
     The runner's pages are used from the first on: nobody else may be on them. Raises
     ContextTooLong before anything is run.
     """
-    limit = most_tokens(runner)
-    for context, continuation in pairs:
-        assert context and continuation, "neither a context nor a continuation may be empty"
-        if (read := len(context) + len(continuation) - 1) > limit:
-            raise ContextTooLong(read, limit)
+    must_fit(pairs, most_tokens(runner))
     found: dict[int, Likelihood] = {}
-    branches = iter(every := _branches(pairs))
+    branches = iter(every := branched(pairs))
     for wave in _waves(runner, every):
         advance(runner, wave.shared)
         advance(runner, wave.branches)
@@ -69,7 +80,15 @@ def likelihoods(
     return [found[place] for place in range(len(pairs))]
 
 
-def _branches(pairs: Sequence[Pair]) -> list[Branch]:
+def must_fit(pairs: Sequence[Pair], limit: int) -> None:
+    """Raises ContextTooLong for the first that does not."""
+    for context, continuation in pairs:
+        assert context and continuation, "neither a context nor a continuation may be empty"
+        if (read := len(context) + len(continuation) - 1) > limit:
+            raise ContextTooLong(read, limit)
+
+
+def branched(pairs: Sequence[Pair]) -> list[Branch]:
     """In the order in which they are first asked about."""
     made: dict[tuple[tuple[int, ...], tuple[int, ...]], Branch] = {}
     for place, (context, continuation) in enumerate(pairs):
@@ -126,16 +145,7 @@ def _group(branches: Sequence[Branch], page: int) -> tuple[Wave, int]:
     for branch in branches:
         own = list(range(page, page + branch.pages - full))
         page += len(own)
-        wave.branches.append(
-            Run(
-                np.array([*context, *branch.body], np.int32),
-                [*shared, *own],
-                at=full * PAGE,
-                first=len(context) - 1,
-                owned=full,
-                targets=np.array([[*branch.body, last] for last in branch.lasts], np.int32),
-            )
-        )
+        wave.branches.append(branch.run([*shared, *own], shared=full))
     return wave, page - begin
 
 

@@ -1,14 +1,16 @@
 """Any reading of evaluate/readings.py that answers tasks: slow, one sequence after another.
 
-For the fp32 reference, whose share of right answers is what a quantized model's is held against.
+page.py does the same for the fp32 reference alone, and much faster.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from farthing.errors import ContextTooLong, InputError
+from farthing.errors import ContextTooLong
 from farthing.evaluate.readings import Reading
+from farthing.evaluate.tasks.branches import must_fit
+from farthing.evaluate.tasks.page import Text, greedy_alone
 from farthing.evaluate.tasks.types import Ids, Likelihood, Pair, Sample, Written
 from farthing.tokenizer import Tokenizer
 
@@ -25,9 +27,7 @@ class Reference:
     def loglikelihoods(
         self, pairs: Sequence[Pair], told: Callable[[int], None]
     ) -> list[Likelihood]:
-        for context, continuation in pairs:
-            if (read := len(context) + len(continuation) - 1) > self.max_context:
-                raise ContextTooLong(read, self.max_context)
+        must_fit(pairs, self.max_context)
         # those that read the same follow one another
         order = sorted(range(len(pairs)), key=lambda i: _what_is_read(pairs[i]))
         found = [Likelihood(0.0, False)] * len(pairs)
@@ -39,11 +39,7 @@ class Reference:
     def generate(
         self, prompts: Sequence[Ids], sample: Sample, told: Callable[[int], None]
     ) -> list[Written]:
-        if sample.temperature:
-            raise InputError(
-                f"the reference writes greedily alone, and temperature is {sample.temperature};"
-                " drop it, or sample from a packed model"
-            )
+        greedy_alone(sample)
         found = []
         for done, prompt in enumerate(prompts, 1):
             if len(prompt) >= self.max_context:
@@ -65,15 +61,11 @@ class Reference:
 
     def _written(self, prompt: Ids, sample: Sample) -> Written:
         ids = list(prompt)
-        most = min(len(ids) + sample.max_tokens, self.max_context)
-        text = self.tokenizer.stream(sample.stop, continues=True)
-        pieces: list[str] = []
-        while len(ids) < most and text.stopped is None:
+        text = Text(self.tokenizer, sample, self.max_context - len(ids))
+        while True:
             ids.append(int(self.reading.logits(np.array(ids, np.int32))[-1].argmax()))
-            if ids[-1] in self.tokenizer.stop_ids:
-                break
-            pieces.append(text.push([ids[-1]]))
-        return Written("".join(pieces) + text.finish(), len(ids) - len(prompt))
+            if not text.push(ids[-1]):
+                return text.written()
 
 
 def _what_is_read(pair: Pair) -> list[int]:
