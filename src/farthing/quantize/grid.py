@@ -13,7 +13,7 @@ from farthing.errors import InputError
 from farthing.quantize.types import Weights
 from farthing.weight import Form, Matrix
 
-SHRINK = {4: np.linspace(0.66, 1.05, 14), 8: np.linspace(0.97, 1.0, 2)}
+SHRINK = {4: np.linspace(0.66, 1.05, 10), 8: np.linspace(0.97, 1.0, 2)}
 """Ranges tried, as shares of the span of a group: clipping its ends makes all steps finer."""
 TILE = 1 << 16
 """Weights searched at a time, so that they stay in the cache."""
