@@ -1,6 +1,7 @@
 """Whether a model may run with the levers it is asked to run with, by what they were measured to
 cost: a lever without a measurement is off."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -75,7 +76,7 @@ def measuring(folder: Path, on: Levers, rows: Sequence[Row] = ()) -> str:
         ]
     if "kv" in on:
         words += ["--kv-bits", on["kv"].removeprefix("int")]
-    return f"`{' '.join(words)}`"
+    return f"`{shlex.join(words)}`"
 
 
 def _rows(folder: Path, *, needed: bool) -> list[Row]:

@@ -8,6 +8,7 @@ Knows nothing of how a loss is measured.
 """
 
 import os
+from math import isfinite
 from pathlib import Path
 
 import msgspec
@@ -94,29 +95,38 @@ def read(folder: Path) -> Quality | None:
         return None
     if path.stat().st_size > MOST_BYTES:
         raise FormatError(f"{path}: over {MOST_BYTES} bytes; remove it and measure again")
+    raw = path.read_bytes()
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Quality)
+        layout = msgspec.json.decode(raw, type=_Version).layout
+        if layout != LAYOUT:
+            raise FormatError(
+                f"{path}: layout {layout}, and this program reads {LAYOUT}; measure again"
+            )
+        found = msgspec.json.decode(raw, type=Quality)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"{path}: {error}; remove it and measure again") from error
-    if found.layout != LAYOUT:
-        raise FormatError(
-            f"{path}: layout {found.layout}, and this program reads {LAYOUT}; measure again"
-        )
-    for row in found.rows:
-        if not _possible(row.loss):
-            raise FormatError(
-                f"{path}: a loss that no measurement gives: {row.loss}; remove it and measure again"
-            )
+    _check(path, found)
     return found
 
 
-def _possible(loss: Loss) -> bool:
-    perplexities = (loss.perplexity.mean, loss.reference_perplexity.mean)
-    return loss.kl.mean >= 0 and 0 <= loss.same_top.mean <= 1 and min(perplexities) >= 1
+class _Version(msgspec.Struct):
+    layout: int
+
+
+def _check(path: Path, found: Quality) -> None:
+    for row in found.rows:
+        loss = row.loss
+        perplexities = (loss.perplexity.mean, loss.reference_perplexity.mean)
+        finite = all(isfinite(value) for value in (loss.kl.mean, *perplexities))
+        # KL is never below zero, but for the rounding of a sum.
+        possible = loss.kl.mean > -1e-6 and 0 <= loss.same_top.mean <= 1
+        if not finite or not possible or min(perplexities) < 0.999:
+            raise FormatError(f"{path}: a loss that no measurement gives: {loss}; measure again")
 
 
 def write(folder: Path, quality: Quality) -> None:
-    """Replaces the file whole."""
+    """Replaces the file whole. FormatError for a loss that is no number: JSON could not hold it."""
+    _check(folder / FILE, quality)
     beside = folder / f".{FILE}.{os.getpid()}"
     beside.write_bytes(msgspec.json.format(msgspec.json.encode(quality), indent=2) + b"\n")
     beside.replace(folder / FILE)
