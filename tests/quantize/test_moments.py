@@ -38,9 +38,9 @@ def inputs_of(source: Source) -> dict[int, NDArray[np.float32]]:
     return {place: np.concatenate(parts) for place, parts in found.items()}
 
 
-@pytest.mark.parametrize("widest", [20, 100])
+@pytest.mark.parametrize(("widest", "block"), [(20, 2048), (100, 24)])
 def test_moments_are_those_of_the_page(
-    widest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    widest: int, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = toys.dense(tmp_path / "model", attention_bias=True)
     given: list[Moments] = []
@@ -50,6 +50,7 @@ def test_moments_are_those_of_the_page(
         return Unrounded(weight)
 
     monkeypatch.setattr("farthing.quantize.stream.CHUNK", widest)
+    monkeypatch.setattr("farthing.quantize.moments.BLOCK", block)
     monkeypatch.setattr(desks, "rounded", exact)
     monkeypatch.setattr("farthing.quantize.work.pack", lambda matrix: np.zeros(64, np.uint8))
     recipe = toys.Same("gptq", others=(("embed_tokens.weight", toys.KEEP),))

@@ -3,13 +3,18 @@
 Shapes: T rows of a chunk, K inputs.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from farthing.quantize.types import Moments, Weights
 
+BLOCK = 2048
+"""Columns of a Hessian made at once: what is added to a wide one then takes little room."""
+
 
 class Gathering:
-    """Moments in the making."""
+    """Moments in the making. Of wide inputs only the blocks below the diagonal are added up."""
 
     def __init__(self, width: int) -> None:
         self.count = 0
@@ -17,14 +22,21 @@ class Gathering:
         self.magnitude = np.zeros(width, np.float32)
 
     def add(self, x: Weights) -> None:
-        """Rows [T, K], which have to lie in one piece: BLAS then makes half of the product."""
+        """Rows [T, K], which have to lie in one piece: BLAS then makes half of a product."""
         x = np.ascontiguousarray(x)
         self.count += len(x)
-        self.hessian += x.T @ x
+        for a, b in self._blocks():
+            self.hessian[a:b, :b] += x[:, a:b].T @ x[:, :b]
         self.magnitude += np.abs(x).sum(0)
 
     def done(self) -> Moments:
+        for a, b in self._blocks():
+            self.hessian[:a, a:b] = self.hessian[a:b, :a].T
         return Moments(count=self.count, hessian=self.hessian, magnitude=self.magnitude)
+
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        for a in range(0, len(self.hessian), BLOCK):
+            yield a, min(a + BLOCK, len(self.hessian))
 
 
 def energy(rows: Weights, moments: Moments | None) -> float:

@@ -3,7 +3,8 @@
 True sequential: what is quantized already is what the next inputs are made with.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -48,10 +49,14 @@ class Walk:
         read = [symbol for symbol in wanted if symbol in self.known]
         made = [symbol for symbol in targets if keep and self._dear(symbol)]
         dear = {symbol: self.scratch(symbol.width) for symbol in made}
-        for chunk in self.chunks:
+
+        def play(chunk: Chunk) -> Values:
             known = {symbol: self.known[symbol].read(chunk.start, chunk.stop) for symbol in read}
             with np.errstate(over="ignore", invalid="ignore"):  # `finite` says it better
-                values = self.player.play(notes, known, chunk, targets)
+                return self.player.play(notes, known, chunk, targets)
+
+        for chunk, values in ahead(play, self.chunks):
+            with np.errstate(over="ignore", invalid="ignore"):
                 visit(chunk, values)
             for symbol, rows in dear.items():
                 rows.write(chunk.start, values[symbol])
@@ -126,6 +131,17 @@ class Walk:
             return None
         with named(waiting[0].name):
             return Factor.of(moments.hessian)
+
+
+def ahead(play: Callable[[Chunk], Values], chunks: list[Chunk]) -> Iterator[tuple[Chunk, Values]]:
+    """Chunks in order, each while the next is played: what BLAS leaves to one core takes two."""
+    with ThreadPoolExecutor(1) as pool:
+        played = pool.submit(play, chunks[0])
+        for chunk, after in zip(chunks, [*chunks[1:], None], strict=True):
+            values = played.result()
+            if after is not None:
+                played = pool.submit(play, after)
+            yield chunk, values
 
 
 def settle_without_data(section: Section, desk: Desk, passed: tuple[str, ...]) -> None:
