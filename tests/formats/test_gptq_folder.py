@@ -21,6 +21,7 @@ def opened(tmp_path, made, settings=V1, group=32, **packing):
 
 
 @pytest.mark.parametrize("version", ["gptq", "gptq_v2"])
+@pytest.mark.parametrize("key", ["checkpoint_format", "format"])
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize(
     ("size", "columns", "group", "kept"),
@@ -35,10 +36,10 @@ def opened(tmp_path, made, settings=V1, group=32, **packing):
     ],
 )
 def test_every_weight_is_its_scale_times_code_less_zero(
-    version, bits, size, columns, group, kept, tmp_path
+    key, version, bits, size, columns, group, kept, tmp_path
 ):
     made = random_codes(24, columns, -(-columns // group), bits)
-    settings = V1 | {"bits": bits, "group_size": size, "checkpoint_format": version}
+    settings = V1 | {"bits": bits, "group_size": size, key: version}
     found = opened(tmp_path, made, settings, group, less_one=version == "gptq")
     (name,) = found.names()
     assert name == f"{NAME}.weight"
@@ -124,6 +125,9 @@ def test_keys_of_latent_attention_are_turned_in_bf16(tmp_path):
         ({"group_size": 160}, "groups of 160; read are 32, 64, multiples of 128"),
         ({"group_size": None}, "a group of None"),
         ({"sym": "yes"}, "symmetric is 'yes'"),
+        ({"format": "gptq_p"}, "format 'gptq_p'; 'gptq' or 'gptq_v2'"),
+        ({"format": "gptq", "checkpoint_format": "gptq_v2"}, "and they differ"),
+        ({"rotation": "hadamard"}, "rotation 'hadamard'"),
         ({"checkpoint_format": "marlin"}, "checkpoint_format 'marlin'; 'gptq' or 'gptq_v2'"),
         ({"pack_dtype": "int64"}, "pack_dtype 'int64'"),
         ({"dynamic": {"+:.*": {"bits": 8}}}, "dynamic"),

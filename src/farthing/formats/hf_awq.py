@@ -24,6 +24,8 @@ ORDER = np.array([0, 4, 1, 5, 2, 6, 3, 7])
 """Where in a word each of 8 outputs lies."""
 _KNOWN: dict[str, tuple[Any, ...]] = {
     "version": ("gemm", "GEMM"),
+    "format": ("gemm",),
+    "checkpoint_format": ("gemm",),
     "zero_point": (True,),
     "bits": (4,),
     "w_bit": (4,),

@@ -24,10 +24,13 @@ PARTS = (".qzeros", ".scales", ".g_idx")
 _ONES = {4: np.uint32(0x11111111), 8: np.uint32(0x01010101)}
 _KNOWN: dict[str, tuple[Any, ...]] = {
     "checkpoint_format": ("gptq", "gptq_v2"),
+    "format": ("gptq", "gptq_v2"),
     "pack_dtype": ("int32",),
     "is_marlin_format": (False,),
     "dynamic": ({},),
-    "lora": ({},),
+    "rotation": ({},),
+    "activation": ({},),
+    "adapter": ({},),
 }
 """What is read of settings that change the layout; absent or null is fine too."""
 
@@ -98,7 +101,10 @@ def gptq_settings(folder: Path, settings: Mapping[str, Any]) -> Gptq:
     found = scheme(
         what, settings.get("bits"), settings.get("group_size"), settings.get("sym", True)
     )
-    return Gptq(found, settings.get("checkpoint_format") != "gptq_v2")
+    versions = {settings.get(key) for key in ("checkpoint_format", "format")} - {None}
+    if len(versions) > 1:
+        raise FormatError(f"{what} has checkpoint_format and format, and they differ")
+    return Gptq(found, "gptq_v2" not in versions)
 
 
 def owner(name: str, raws: Mapping[str, Raw]) -> str | None:
