@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from farthing.cli import eval_plot, eval_tasks, models, pages, prompts
+from farthing.cli.measured import keep_scores
 from farthing.cli.progress import counting
 from farthing.errors import InputError, NotFound
 from farthing.evaluate import measure, opened, record, texts
@@ -92,10 +93,11 @@ def check(asked: Asked, report: Path | None) -> None:
 
 
 def run(asked: Asked, *, save: bool) -> Found:
-    """Rows are saved, if asked, before tasks begin."""
+    """Rows are saved, if asked, before tasks begin; scores after them, for `farthing board`."""
     tasks = eval_tasks.named(asked.tasks, chat=asked.chat, limit=asked.limit, unsafe=asked.unsafe)
     model, origin = subjects(asked)
     against = origin or model
+    keep = save and model.is_packed and bool(tasks)
     if save := save and model.is_packed and asked.tokens > 0:
         record.must_be_writable(model)
     rows: list[Row] = []
@@ -107,6 +109,8 @@ def run(asked: Asked, *, save: bool) -> Found:
     if save:
         record.save(model, rows)
     scores, theirs = answers(asked, model, origin, tasks)
+    if keep:
+        keep_scores(model.path, scores, kv_bits=asked.kv_bits or 16)
     return Found(
         model=model,
         against=against,
