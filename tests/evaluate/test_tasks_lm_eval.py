@@ -12,7 +12,7 @@ from told_answers import Told
 
 from farthing.config import EngineConfig
 from farthing.errors import InputError, NotFound
-from farthing.evaluate import lm_eval_model
+from farthing.evaluate import lm_eval_hook, lm_eval_model
 from farthing.evaluate.lm_eval_model import Adapter, sampling
 from farthing.evaluate.tasks import made, native, run
 from farthing.evaluate.tasks.types import Pair, Sample
@@ -113,6 +113,29 @@ def test_without_the_harness_it_says_what_to_install(monkeypatch):
         lm_eval_model.register()
 
 
+def test_python_starts_in_peace_without_the_harness_or_without_us(tmp_path: Path):
+    path = lm_eval_hook.install(tmp_path)
+    assert path.name == "farthing_lm_eval.pth"
+    start = f"import site; site.addsitedir({str(tmp_path)!r}); import sys"
+    look = "print([type(f).__name__ for f in sys.meta_path].count('Finder'))"
+    heavy = "print('numpy' in sys.modules)"
+    for more, seen in (([], "1\nFalse\n"), (["-I", "-S"], "0\nFalse\n")):
+        command = [sys.executable, *more, "-c", f"{start}; {look}; {heavy}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == (seen, "")
+
+
+@pytest.mark.needs("lm_eval")
+def test_the_harness_knows_us_by_name_once_installed(tmp_path: Path):
+    lm_eval_hook.install(tmp_path)
+    start = f"import site; site.addsitedir({str(tmp_path)!r})"
+    ask = "from lm_eval.api.registry import get_model; m = get_model('farthing'); import lm_eval"
+    show = "print(m.__name__, issubclass(m, lm_eval.api.model.LM), get_model('dummy').__name__)"
+    command = [sys.executable, "-c", f"{start}; {ask}; {show}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "Farthing True DummyLM\n", done.stderr[-2000:]
+
+
 @pytest.mark.needs("lm_eval")
 def test_the_harness_scores_as_we_do(smollm2_home: Path, smollm2: Path, tmp_path: Path):
     choices, answers = made.choices(0, 24), made.answers(0, 24)
@@ -124,7 +147,7 @@ def test_the_harness_scores_as_we_do(smollm2_home: Path, smollm2: Path, tmp_path
         data = f"dataset_kwargs: {{data_files: {{test: {tmp_path / 'items.jsonl'}}}}}"
         head = f"task: farthing_{name}\ndataset_path: json\n{data}\ntest_split: test"
         (tmp_path / f"{name}.yaml").write_text(head + text)
-    command = [sys.executable, "-m", "farthing.evaluate.lm_eval_model"]
+    command = [sys.executable, "-m", "farthing.evaluate.lm_eval_model", "run"]
     command += ["--model", "farthing", "--model_args", "model=smollm2-135m,max_length=1024"]
     command += ["--tasks", ",".join(f"farthing_{name}" for name in TASKS)]
     command += ["--include_path", str(tmp_path), "--output_path", str(tmp_path / "out.json")]

@@ -1,10 +1,13 @@
 """A packed model in EleutherAI's lm_eval: log-likelihoods and greedy or sampled texts.
 
-    python -m farthing.evaluate.lm_eval_model \\
+    python -m farthing.evaluate.lm_eval_model run \\
         --model farthing --model_args model=smollm2-135m --tasks hellaswag
 
-lm_eval 0.4 knows no plugins: a model must be in its registry before its command line begins, so
-that this module registers ours and hands over. Programs call `register` themselves.
+is lm_eval's own command line with farthing among its models. After
+
+    python -m farthing.evaluate.lm_eval_model install
+
+`lm_eval --model farthing ...` does the same: see lm_eval_hook.py. Programs call `register`.
 """
 
 import sys
@@ -16,12 +19,12 @@ from typing import Any
 from farthing import store
 from farthing.config import EngineConfig
 from farthing.errors import FarthingError, InputError, NotFound
+from farthing.evaluate import lm_eval_hook
 from farthing.evaluate.tasks import asking, native
 from farthing.evaluate.tasks.types import Answers, Ids, Pair, Sample
 from farthing.evaluate.texts import start_id
 from farthing.formats import packed
 
-NAME = "farthing"
 MAX_TOKENS = 256
 """Of a text whose task names no number, as in lm_eval's own models."""
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
@@ -163,19 +166,27 @@ def sampling(settings: dict[str, Any]) -> Sample:
 def register() -> type:
     """Puts `farthing` into lm_eval's registry. Raises NotFound where lm_eval is not installed."""
     try:
-        import_module("lm_eval.models")  # fills the registry: it would not after us
-        registry = import_module("lm_eval.api.registry")
+        import_module(lm_eval_hook.MODELS)  # fills the registry: it would not after us
         base = import_module("lm_eval.api.model").LM
     except ModuleNotFoundError as error:
         raise NotFound(f"{error}: pip install lm_eval, or farthing[lm-eval]") from None
-    made = type("Farthing", (Adapter, base), {})
-    registry.register_model(NAME)(made)
-    return made
+    lm_eval_hook.add()
+    return type("Farthing", (Adapter, base), {})
+
+
+def __getattr__(name: str) -> type:
+    """`Farthing`, as lm_eval's registry asks for it: a class made of its LM and our Adapter."""
+    if name != "Farthing":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return register()
 
 
 def main() -> int:
-    """lm_eval's own command line, with our model in it."""
+    """lm_eval's own command line with our model in it; or `install`."""
     try:
+        if sys.argv[1:] == ["install"]:
+            print(f"{lm_eval_hook.install()} written: `lm_eval --model farthing` works from now on")
+            return 0
         register()
         import_module("lm_eval.__main__").cli_evaluate()
     except FarthingError as error:
