@@ -80,13 +80,14 @@ def test_a_person_reads_a_table_and_what_it_means(full, small, capsys) -> None:
     shown = capsys.readouterr().out
     assert "small against full in fp32, on 256 tokens" in shown
     assert "weights 4-f16 g32" in shown and "+ activations int8" in shown
-    assert "likeliest tokens differs" in shown and "KL added by this lever" in shown
+    assert "likeliest tokens differ" in shown and "KL added by this lever" in shown
     assert "Kept in its quality.json" in shown
 
 
 def test_nothing_that_differs_is_said_so() -> None:
     assert eval_table.often(1.0) == "no likeliest token differs"
     assert eval_table.often(0.975) == "1 of 40 likeliest tokens differs"
+    assert eval_table.often(0.61) == "39 of 100 likeliest tokens differ"
 
 
 @pytest.mark.parametrize(

@@ -187,3 +187,9 @@ def test_where_a_text_begins(name: str) -> None:
         texts.start_id({name: 10}, 10)
     with pytest.raises(InputError, match="give --text"):
         texts.start_id({}, 10)
+
+
+def test_a_text_may_begin_with_what_generation_settings_name(tmp_path: Path) -> None:
+    """Some models name their ids there alone."""
+    model = toy(tmp_path / "toy", bos_token_id=None, eos_token_id=None)
+    assert int(texts.written(model, seed=0, length=8, tokens=8).sequences[0][0]) == 2

@@ -55,9 +55,9 @@ def _levers(found: Found) -> Iterator[Part]:
 
 def table(rows: Sequence[Row]) -> Table:
     """What the last lever added has a column where there was a run without it."""
-    lines = [_line(row) for row in rows]
+    lines = [_line(row, place) for place, row in enumerate(rows)]
     reference = rows[0].loss.reference_perplexity
-    lines.append(["nothing: the reference", *[""] * 5, span(reference, "{:.2f}")])
+    lines.append(["the reference", *[""] * 5, span(reference, "{:.2f}")])
     headings = list(HEADINGS)
     if any(row.loss.added for row in rows):
         headings.append(ADDED)
@@ -67,10 +67,10 @@ def table(rows: Sequence[Row]) -> Table:
     return Table(headings, lines, frozenset(range(1, len(headings))))
 
 
-def _line(row: Row) -> list[str]:
+def _line(row: Row, place: int) -> list[str]:
     loss = row.loss
     return [
-        eval_table.levers(row),
+        _name(row, place),
         span(loss.kl, "{:.3g}"),
         f"{loss.kl_median:.2g}",
         f"{loss.kl_p99:.2g}",

@@ -93,10 +93,12 @@ def sentence(row: Row) -> str:
 
 
 def often(same: float) -> str:
-    """The share that differs as 1 of so many."""
+    """The share that differs: 1 of so many, or of 100 where it is many."""
     if same >= 1:
         return "no likeliest token differs"
-    return f"1 of {max(1, round(1 / (1 - same))):,} likeliest tokens differs"
+    if same <= 0.9:
+        return f"{100 * (1 - same):.0f} of 100 likeliest tokens differ"
+    return f"1 of {round(1 / (1 - same)):,} likeliest tokens differs"
 
 
 def worse(row: Row) -> str:

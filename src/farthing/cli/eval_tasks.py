@@ -21,7 +21,7 @@ from farthing.meter.rate import dollars
 from farthing.meter.settings import machine_price
 
 HUMANEVAL, MADE = "humaneval", "made"
-HEADINGS = ("task", "counted by", "right", "chance", "items", "tokens written", "cost")
+HEADINGS = ("task", "counted by", "right", "chance", "items", "written", "cost")
 
 
 def named(
@@ -62,14 +62,14 @@ def scores(of: Opened, asked: Sequence[Task], kv_bits: int = 16) -> list[Score]:
 
 
 def table(found: Sequence[Score], reference: Sequence[Score]) -> Table:
+    """Shares with their 95 % intervals, in per cent; tokens written; at the machine's price."""
     shown = page_table(found, reference)
-    made_of = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for place, heading in enumerate(shown.headings):
-        right = place in shown.numbers
-        made_of.add_column(heading, justify="right" if right else "left", no_wrap=right)
+        table.add_column(heading, justify="right" if place in shown.numbers else "left")
     for row in shown.rows:
-        made_of.add_row(*map(escape, row))
-    return made_of
+        table.add_row(*map(escape, row))
+    return table
 
 
 def page_table(found: Sequence[Score], reference: Sequence[Score]) -> pages.Table:
@@ -90,7 +90,7 @@ def _row(score: Score) -> list[str]:
 
 
 def _share(of: Interval) -> str:
-    return f"{of.mean:.1%} ({of.low:.1%}-{of.high:.1%})"
+    return f"{of.mean:.1%} ({100 * of.low:.0f}-{100 * of.high:.0f})"
 
 
 def words(found: Sequence[Score], kept: Kept | None) -> list[str]:

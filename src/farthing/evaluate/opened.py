@@ -1,5 +1,7 @@
 """A checkpoint to be measured, or measured against: packed, a Hugging Face folder, or GGUF."""
 
+import json
+import os
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -100,7 +102,8 @@ class Opened:
             return
         source = packed.Source(self.name, self.sha256, self.held.kind)
         with TemporaryDirectory(prefix="farthing-") as folder:
-            packed.write(Path(folder), self.config, self.held, source=source, files={})
+            files = {"generation_config.json": json.dumps(self.held.generation)}
+            packed.write(Path(folder), self.config, self.held, source=source, files=files)
             yield Path(folder)
 
     def _floats(self, name: str, index: int | None = None) -> Weights:
@@ -112,7 +115,8 @@ class Opened:
 
 def open(path: Path) -> Opened:
     """Raises NotFound or FormatError."""
-    path = path.resolve()
+    # not resolved: a link's own name is what its model is called
+    path = Path(os.path.abspath(path))
     if (path / packed.WEIGHTS).is_file():
         return Opened(path, packed.open(path))
     return Opened(path, formats.open(path))

@@ -3,7 +3,7 @@
 Sequences are [T + 1] ids each: T tokens to read, and what followed each of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -84,7 +84,7 @@ def written(
             f"sequences of {length} tokens, and {folder.name} reads at most {engine.max_context},"
             " the first one included; give a smaller --length"
         )
-    start = start_id(packed.open(folder).config, runner.vocabulary)
+    start = start_id(_ids(folder), runner.vocabulary)
     made: dict[str, list[int]] = {}
     for index in range(count):
         sampling = Sampling(seed=STREAM + seed, choice=index)
@@ -99,9 +99,9 @@ def written(
     return Texts(f"samples of the reference, seed {seed}", sequences)
 
 
-def start_id(config: dict[str, Any], vocabulary: int) -> int:
-    """The token a text begins with: config.json's bos_token_id, or where it has none (Qwen), what
-    ends one text and so begins another."""
+def start_id(config: Mapping[str, Any], vocabulary: int) -> int:
+    """The token a text begins with: config.json's bos_token_id, or where it has none, what ends one
+    text and so begins another."""
     for name in ("bos_token_id", "eos_token_id"):
         found = config.get(name)
         found = found[0] if isinstance(found, list) and found else found
@@ -112,3 +112,11 @@ def start_id(config: dict[str, Any], vocabulary: int) -> int:
     raise InputError(
         "config.json names no bos_token_id or eos_token_id to begin a text with; give --text FILE"
     )
+
+
+def _ids(folder: Path) -> dict[str, Any]:
+    """config.json, and generation_config.json where that says nothing: it often has these ids."""
+    path = folder / "generation_config.json"
+    found = packed.read_json(path) if path.is_file() else {}
+    config = packed.open(folder).config
+    return found | {name: value for name, value in config.items() if value is not None}
