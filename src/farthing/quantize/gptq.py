@@ -57,7 +57,7 @@ class Factor:
         h /= energy.mean()
         h[np.diag_indices_from(h)] += DAMP
         try:
-            lower: NDArray[np.float64] = np.linalg.cholesky(h)
+            lower = np.linalg.cholesky(h)
         except np.linalg.LinAlgError as error:
             raise InputError(
                 "the Hessian is no sum of x xT: not positive; expected the moments of real inputs"
@@ -112,7 +112,7 @@ def _rounded(weight: Weights, grid: Grid, factor: Factor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(placed.T)
 
 
-def _invert(lower: NDArray[np.float64]) -> None:
+def _invert(lower: NDArray[np.floating]) -> None:
     """A lower triangle becomes its inverse, by halves."""
     n = len(lower)
     if n <= SMALL:
