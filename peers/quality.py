@@ -69,7 +69,7 @@ def main() -> int:
                 print(table(more["levers"]), flush=True)
     more |= {
         "levers_of": f"{OURS_4_5}, {options.references[0]}, against its own weights in fp32",
-        "calibration": {"samples": options.samples, "tokens": LENGTH},
+        "calibration": {"samples": options.samples, "tokens": LENGTH, "text": "its own"},
         "threads": options.threads or machine.cores().usable,
         "load_average": {"before": load_before, "after": os.getloadavg()},
         "seconds": round(perf_counter() - began, 1),
@@ -101,9 +101,11 @@ def compared(
     plain = calibrated.packed_folder(reference, folder / "plain")
     samples = calibrated.written(plain, options.samples, LENGTH, CALIBRATION)
     made = list(quantizers(reference, folder, samples, options))
-    text = held_out(checkpoint, plain, options.tokens)
-    blocks = starts(text.lengths)
+    own, prose = held_out(checkpoint, plain, options.tokens)
+    text = Texts(f"{own.what}; {prose.what}", [*own.sequences, *prose.sequences])
+    blocks, half = starts(text.lengths), own.tokens
     judge, found = reference_reading(checkpoint), Found(name, blocks)
+    found.texts.update({"its own": slice(0, half), "prose": slice(half, None)})
     for at in range(0, len(made), TOGETHER):
         part = made[at : at + TOGETHER]
         say(f"measuring {', '.join(one.name for one in part)}")
@@ -151,12 +153,11 @@ def llama(name: str, reference: Path, folder: Path, form: str, *words: str) -> c
     return calibrated.of_gguf(name, path, perf_counter() - began)
 
 
-def held_out(checkpoint: opened.Opened, plain: Path, tokens: int) -> Texts:
-    """What the reference writes with a seed of its own, and then prose."""
+def held_out(checkpoint: opened.Opened, plain: Path, tokens: int) -> tuple[Texts, Texts]:
+    """What the reference writes with a seed of its own, and prose."""
     own = texts.written(plain, seed=MEASURED, length=LENGTH, tokens=tokens)
     ids = checkpoint.tokenizer().encode("\n\n".join(topics[name] for name in TOPICS))
-    prose = texts.cut(ids, length=LENGTH, tokens=tokens, what="Python's manual")
-    return Texts(f"{own.what}; {prose.what}", [*own.sequences, *prose.sequences])
+    return own, texts.cut(ids, length=LENGTH, tokens=tokens, what="Python's manual")
 
 
 @contextmanager

@@ -59,6 +59,8 @@ class Found:
     reference: str
     blocks: NDArray[np.int64]
     rows: dict[str, Row] = field(default_factory=dict)
+    texts: dict[str, slice] = field(default_factory=dict)
+    """Which of the N tokens are of which text."""
 
     def ratio(self, pair: Pair) -> Interval | None:
         """None if one of the two was not run."""
@@ -68,10 +70,16 @@ class Found:
 
     def record(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         ratios = {pair.key: msgspec.to_builtins(self.ratio(pair)) for pair in pairs}
-        return {**ratios, "rows": {name: row.record() for name, row in self.rows.items()}}
+        return {**ratios, "rows": {name: self._row(row) for name, row in self.rows.items()}}
+
+    def _row(self, row: Row) -> dict[str, Any]:
+        by_text = {name: round(float(row.kl[of].mean()), 6) for name, of in self.texts.items()}
+        return row.record() | {"kl_by_text": by_text}
 
     def table(self, pairs: Sequence[Pair]) -> str:
-        lines = [("", "bits, linears", "bits, all", "KL, mean", "95 %", "99th", "same top", "s")]
+        texts = [f"KL, {name}" for name in self.texts]
+        head = ("", "bits, linears", "bits, all", "KL, mean", "95 %", *texts)
+        lines = [(*head, "99th", "same top", "s")]
         for row in self.rows.values():
             kl, same = row.loss.kl, row.loss.same_top.mean
             lines.append(
@@ -81,6 +89,7 @@ class Found:
                     f"{row.all_bits:.2f}",
                     f"{kl.mean:.5f}",
                     f"{kl.low:.5f} to {kl.high:.5f}",
+                    *(f"{row.kl[of].mean():.5f}" for of in self.texts.values()),
                     f"{row.loss.kl_p99:.4f}",
                     f"{same:.2%}",
                     f"{row.seconds:.0f}",

@@ -26,7 +26,7 @@ def loss(kl):
 
 
 def found(results, reference, **means):
-    made = results.Found(reference, BLOCKS)
+    made = results.Found(reference, BLOCKS, texts={"a": slice(0, 320), "b": slice(320, None)})
     noise = np.random.default_rng(4).uniform(0.5, 1.5, 640)
     for name, mean in means.items():
         kl = mean * noise
@@ -51,7 +51,8 @@ def test_the_smaller_ratio_of_the_references_counts(results):
     line = json.loads(json.dumps(results.record(both, [pair], {"seconds": 3})))
     assert line["theirs_over_ours"] == 2.5 and line["seconds"] == 3
     assert line["references"]["dithered"]["theirs_over_ours"]["mean"] == pytest.approx(3)
-    assert line["references"]["rotated"]["rows"]["ours"]["loss"]["kl"]["mean"] > 0
+    row = line["references"]["rotated"]["rows"]["ours"]
+    assert sum(row["kl_by_text"].values()) / 2 == pytest.approx(row["loss"]["kl"]["mean"], abs=1e-5)
 
 
 def test_a_ratio_that_one_reference_lacks_is_not_told(results):
