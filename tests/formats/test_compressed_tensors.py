@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from code_packers import folder_of
 from compressed_tensors.compressors import BaseCompressor
 from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
-from small_families import rewrite, saved, set_config
+from held import our_logits
+from small_families import FAMILIES, SMALL, rewrite, set_config
 
 from farthing import formats
 from farthing.errors import FormatError
@@ -126,36 +128,51 @@ def test_each_tensor_finds_its_scheme_by_its_shapes(tmp_path):
         np.testing.assert_array_equal(found.tensor(name).dequantize(), weight)
 
 
-def kimi(tmp_path: Path):
+def kimi(folder: Path) -> None:
     """As Kimi K2 is published: DeepSeek-V3 with its routed experts in int4, groups of 32."""
-    saved(tmp_path, "deepseek_v3")
-    expected = {}
+    torch.manual_seed(7)
+    given = SMALL | FAMILIES["deepseek_v3"] | {"moe_intermediate_size": 32}
+    settings = transformers.AutoConfig.for_model("deepseek_v3", **given)
+    model = transformers.AutoModelForCausalLM.from_config(settings).float()
+    for tensor in model.state_dict().values():
+        tensor.copy_((tensor + torch.randn_like(tensor) / 4).bfloat16())
+    model.save_pretrained(folder)
+    scheme = QuantizationScheme(targets=["Linear"], weights=QuantizationArgs(**ARGS))
 
     def pack(tensors):
         made = {}
-        for at, (name, tensor) in enumerate(tensors.items()):
+        for name, tensor in tensors.items():
             if ".mlp.experts." not in name:
                 made[name] = tensor
                 continue
-            parts, expected[name] = compressed(ARGS, (tensor.shape[0], 32), seed=at)
-            made |= {name.replace("weight", part): one for part, one in parts.items()}
-            made[name.replace("weight", "weight_shape")] = parts["weight_shape"].int()
+            scale = tensor.abs().amax(1, keepdim=True) / 7
+            state = {"weight": tensor, "weight_scale": scale.bfloat16().float()}
+            parts = BaseCompressor.get_value_from_registry(PACK).compress(state, scheme)
+            parts["weight_shape"] = parts["weight_shape"].int()
+            stem = name.removesuffix("weight")
+            made |= {stem + part: tensor for part, tensor in parts.items()}
         return made
 
-    rewrite(tmp_path, pack)
-    set_config(tmp_path, model_type="kimi_k2", **config(ARGS))
-    return expected
+    rewrite(folder, pack)
+    kept = ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*"]
+    kept += [r"re:.*mlp\.(gate|up|gate_up|down)_proj.*", r"re:.*mlp\.gate$"]
+    set_config(folder, **config(ARGS, ignore=kept))
 
 
-def test_experts_in_int4_become_stacks(tmp_path):
-    expected = kimi(tmp_path)
+def test_a_mixture_with_experts_in_int4_is_the_one_that_transformers_loads(tmp_path):
+    kimi(tmp_path)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    tokens = [3, 30, 1, 4, 29, 17, 8, 35, 2, 11]
+    with torch.no_grad():
+        expected = theirs.eval()(torch.tensor([tokens])).logits[0].numpy()
+    set_config(tmp_path, model_type="kimi_k2")
     found = formats.open(tmp_path)
-    assert expected
-    for name, weight in expected.items():
-        stem, _, rest = name.partition(".experts.")
-        index, _, kind = rest.partition(".")
-        read = found.tensor(f"{stem}.experts.{kind}", index=int(index))
-        np.testing.assert_array_equal(read.dequantize(), weight)
+    layout = found.layout("model.layers.1.mlp.experts.up_proj.weight")
+    assert layout.form == Form(bits=4, group=32, scale="f32", offset="none")
+    assert layout.shape == (6, 32, 32)
+    ours = our_logits(found.config, found, tokens)
+    assert np.ptp(ours) > 1
+    np.testing.assert_allclose(ours, expected, atol=1e-4)
 
 
 GROUP = {"targets": ["Linear"], "weights": ARGS}

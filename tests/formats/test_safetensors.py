@@ -1,6 +1,7 @@
 """Our safetensors reader and writer against the official library, and against damaged files."""
 
 import json
+import os
 import struct
 import tracemalloc
 
@@ -179,3 +180,14 @@ def test_a_header_padded_with_blanks_is_read(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(made(json.dumps({"a": entry()}).encode() + b"   "))
     assert read(path).tensors["a"].shape == (2,)
+
+
+def test_whoever_may_read_new_files_may_read_it(tmp_path):
+    """And not its maker alone: another user's server is to load it."""
+    before = os.umask(0o022)
+    try:
+        write(tmp_path / "x", {"a": Tensor("U8", (1,), np.zeros(1, np.uint8))})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o644
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

@@ -6,8 +6,8 @@ Knows nothing of models. A file is a u64 length, a JSON header and the tensors w
 import contextlib
 import json
 import os
+import secrets
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -155,8 +155,9 @@ class Writer:
         start = 8 + len(text)
         self.starts = {name: start + header[name]["data_offsets"][0] for name in heads}
         self.path = path
-        handle, self.beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        self.file = os.fdopen(handle, "wb")
+        # not a temporary file of Python's, which none but its owner may read
+        self.beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        self.file = self.beside.open("xb")
         self.file.write(struct.pack("<Q", len(text)) + text)
 
     def put(self, name: str, data: NDArray[Any], at: int = 0) -> None:
