@@ -1,11 +1,15 @@
 """Hostile programs, run for real: each is stopped, harms nothing, and counts as failed."""
 
 import os
+import re
 import socket
+import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from time import sleep
 
 import pytest
 
@@ -187,6 +191,69 @@ def test_the_filter_asks_for_the_machine_first_and_ends_in_a_refusal():
         assert lines[-8:] == b"\x06\0\0\0\x01\0\x05\0"
         assert len(set(machine.calls)) == len(machine.calls)
         assert not {machine.ioctl, machine.fcntl} & set(machine.calls)
+
+
+FORBIDDEN = {
+    *("fork", "vfork", "clone", "clone3", "execve", "execveat", "kill", "tkill", "tgkill"),
+    *("rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "pidfd_open", "ptrace"),
+    *("socket", "socketpair", "connect", "bind", "sendto", "sendmsg", "io_uring_setup"),
+    *("process_vm_readv", "process_vm_writev", "setrlimit", "prlimit64", "setpriority"),
+    *("mkdir", "mkdirat", "link", "linkat", "symlink", "symlinkat", "mknod", "mknodat"),
+    *("chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat", "utimensat", "setxattr"),
+    *("mount", "umount2", "unshare", "setns", "chroot", "pivot_root", "bpf", "setuid", "setgid"),
+    *("memfd_create", "shmget", "keyctl", "reboot", "kexec_load", "init_module", "seccomp"),
+}
+HEADERS = {
+    "x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
+    "aarch64": "/usr/include/asm-generic/unistd.h",
+}
+
+
+@pytest.mark.parametrize("name", sorted(HEADERS))
+def test_no_number_on_the_list_is_of_a_call_that_does_harm(name: str):
+    header = Path(HEADERS[name])
+    if not header.is_file():
+        pytest.skip("no kernel headers of that processor; linux-libc-dev brings them")
+    numbers = {
+        int(number): call
+        for call, number in re.findall(
+            r"^#define __NR(?:3264)?_(\w+)\s+(\d+)\s*$", header.read_text(), re.MULTILINE
+        )
+    }
+    machine = calls.MACHINES[name]
+    allowed = {numbers[number] for number in machine.calls}
+    assert not allowed & FORBIDDEN
+    assert FORBIDDEN & set(numbers.values()) and {"read", "write", "openat"} <= allowed
+    assert (numbers[machine.ioctl], numbers[machine.fcntl]) == ("ioctl", "fcntl")
+
+
+def test_a_program_dies_with_those_who_run_it():
+    runner = """
+import sys
+from farthing.evaluate.tasks import sandbox
+inner = sandbox._start
+def start(*files):
+    process = inner(*files)
+    print(process.pid, flush=True)
+    return process
+sandbox._start = start
+sandbox.run("while True: pass", sandbox.Limits(seconds=60))
+"""
+    with subprocess.Popen([sys.executable, "-c", runner], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        status = Path(f"/proc/{child}/status")
+        wait_until(lambda: "Seccomp:\t2" in status.read_text())
+        parent.kill()
+    wait_until(lambda: not status.exists() or "zombie" in status.read_text())
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if true():
+            return
+        sleep(0.01)
+    pytest.fail("it did not come to be")
 
 
 def test_python_is_found_without_its_site():

@@ -35,7 +35,7 @@ AARCH64 = (
     *(63, 64, 65, 66, 67, 68, 69, 70, 72, 73),  # read write *v p* pselect6 ppoll
     *(78, 79, 80, 82, 83, 93, 94, 96, 98, 99),  # readlinkat *stat fsync exit* set_tid* futex
     *(101, 102, 103, 113, 114, 115, 123, 124),  # nanosleep *itimer clock_* sched_*
-    *(132, 134, 135, 136, 137, 138, 139, 153, 160),  # sigaltstack rt_sig* times uname
+    *(132, 134, 135, 136, 137, 139, 153, 160),  # sigaltstack rt_sig* but rt_sigqueueinfo .. uname
     *(165, 166, 169, 172, 173, 174, 175, 176, 177),  # getrusage umask get*
     *(178, 179, 214, 215, 216, 222, 226, 227, 233),  # gettid sysinfo brk m*
     *(276, 278, 291, 293, 439),  # renameat2 getrandom statx rseq faccessat2
