@@ -122,12 +122,18 @@ def _runs(
         runs.append((levers, reference_reading(model)))
     if weights_only:
         return runs
-    levers = {**levers, "activations": "int8"}
+    levers = {**levers, "activations": activations_of(model)}
     runs.append((levers, engine_reading(model.path)))
     if kv_bits in KV:
         levers = {**levers, "kv": KV[kv_bits]}
         runs.append((levers, engine_reading(model.path, kv_bits)))
     return runs
+
+
+def activations_of(model: Opened) -> str:
+    """What the engine rounds them to: int8, but bf16 where every matrix is bf16."""
+    forms = [layout.form for layout in model.layouts.values()]
+    return "int8" if any(form is not None and form.bits < 16 for form in forms) else "bf16"
 
 
 def _comparable(reference: Reading, measured: Reading) -> None:
