@@ -16,6 +16,7 @@ import checkpoints
 from farthing import __version__, store
 from farthing.cli import main, quantize_job, quantize_report
 from farthing.formats import packed
+from farthing.quantize import source as sources
 from farthing.quantize import text
 from farthing.quantize.recipe import Recipe
 from farthing.quantize.types import Choice, Outcome
@@ -229,6 +230,7 @@ def test_a_weight_that_is_no_number_is_named_before_any_text_is_written(
     assert code == 3
     assert "'model.layers.1.mlp.down_proj.weight' holds NaN or infinity" in err
     assert json.loads(run("ls", "--json")[1]) == []
+    assert not list((home / "models").iterdir())
 
 
 def test_a_packed_weight_that_is_no_number_is_named_before_any_text_is_written(
@@ -284,3 +286,55 @@ def test_threads_hold_for_products_and_engine(run, model, tmp_path, monkeypatch)
     )
     assert run("quantize", model, "-o", tmp_path / "out", *FEW, "--threads", "1")[0] == 0
     assert heard["threads"] == 1 and os.environ["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def dequantized(path: Path) -> dict[str, np.ndarray]:
+    opened = sources.open(path)
+    matrices = (name for name in opened.names() if opened.layout(name).form)
+    return {name: opened.tensor(name).dequantize() for name in matrices}
+
+
+@pytest.fixture
+def toy(tmp_path) -> Path:
+    """With a vocabulary that llama.cpp has a name for."""
+    return checkpoints.toy_gguf(tmp_path / "toy.gguf")
+
+
+def test_a_vocabulary_that_a_format_has_no_name_for_is_refused_before_any_work(
+    run, model, tmp_path, idle
+):
+    code, _, err = run("quantize", model, "-o", tmp_path / "m.gguf", "--format", "gguf")
+    assert code == 3 and "tokenizer.json: it splits text by" in err
+
+
+def test_other_formats_hold_the_same_numbers(run, toy, tmp_path):
+    given = ("--method", "rtn")
+    for out, format in (("packed", "packed"), ("hf", "hf"), ("m.gguf", "gguf")):
+        code, said, err = run("quantize", toy, "-o", tmp_path / out, "--format", format, *given)
+        assert code == 0, err
+        assert ("farthing eval" in said) == (format == "packed")
+    ours = dequantized(tmp_path / "packed")
+    for other in ("hf", "m.gguf"):
+        theirs = dequantized(tmp_path / other)
+        assert set(theirs) == set(ours)
+        for name, matrix in ours.items():
+            if name != "model.embed_tokens.weight":  # bf16 in a Hugging Face folder
+                np.testing.assert_array_equal(theirs[name], matrix)
+
+
+def test_minima_for_a_format_of_whole_steps_are_whole(run, model, tmp_path):
+    given = ("--method", "rtn", "--minimum")
+    err = run("quantize", model, "-o", tmp_path / "hf", "--format", "hf", *given)[2]
+    assert "with minima in whole steps" in err and "as those who load it expect" in err
+    name = "model.layers.0.mlp.up_proj.weight"
+    form = sources.open(tmp_path / "hf").layout(name).form
+    assert form is not None and form.offset == "zero"
+
+
+def test_a_recipe_that_a_format_cannot_hold_is_refused_before_any_work(run, toy, tmp_path, idle):
+    plain = run("quantize", toy, "--plan", "--minimum", "--group", "64")[1]
+    (tmp_path / "mine.toml").write_text(plain)
+    given = ("--recipe", tmp_path / "mine.toml", "--format", "hf")
+    code, _, err = run("quantize", toy, "-o", tmp_path / "out", *given)
+    assert code == 3 and "model.layers.0." in err and "no whole number of scales" in err
+    assert not (tmp_path / "out").exists()
