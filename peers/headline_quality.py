@@ -18,6 +18,7 @@ from farthing.evaluate import measure, opened, texts
 from farthing.evaluate.interval import starts
 from farthing.evaluate.readings import engine_reading, reference_reading
 from farthing.evaluate.tasks import made, native
+from farthing.evaluate.tasks.page import Page
 from farthing.evaluate.tasks.reference import Reference
 from farthing.formats import packed, safetensors
 from farthing.weight import f32_to_bf16
@@ -84,7 +85,7 @@ def quality(model: Path, theirs: Path, *, tokens: int, items: int) -> dict[str, 
 def tasks(model: Path, judge: Any, peer: Any, tokenizer: Any, items: int) -> list[TaskShare]:
     """Made by a program (evaluate/tasks/made.py): multiple choice, and words to be written."""
     models = {
-        "reference": Reference(judge, tokenizer),
+        "reference": Page(judge, tokenizer),
         "peer": Reference(peer, tokenizer),
         "ours": native.open(model, EngineConfig()),
     }
