@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing import __version__
+from farthing.formats.packed_header import size_of
+from farthing.formats.types import Layout
 from farthing.quantize import check, experts, fold
 from farthing.quantize.desk import Desk
 from farthing.quantize.result import Quantized
@@ -20,6 +23,7 @@ from farthing.quantize.stream import Chunk, Rows, chunks_of
 from farthing.quantize.types import Choice, Choices
 from farthing.quantize.walk import Walk, embed, settle_without_data
 from farthing.quantize.work import Work, Writer
+from farthing.store.space import need
 
 Samples = list[NDArray[np.int32]]
 
@@ -49,17 +53,9 @@ def quantize(
     chosen = check.chosen(source, plan, choices)
     last, asks = last_calibrated(plan, chosen)
     check.samples(samples, plan, asks)
-    place = Work(work, key_of(source, samples, chosen))
-    if not place.done:
-        told(Progress(0, len(plan.sections), "reading every weight once"))
-        check.finite(source)
-    made = {name for number in range(place.done) for name in place.index(number).tensors}
-    run = _Run(source, plan, chosen, samples if last >= 0 else [], last, place, told, made)
-    for number in range(place.done, len(plan.sections)):
-        with place.write(number) as writer:
-            run.section(number, writer)
-        run.made |= set(writer.index.tensors)
-    return Quantized.of(source, place)
+    with closing(Work(work, key_of(source, samples, chosen))) as place:
+        _Run(source, plan, chosen, samples if last >= 0 else [], last, place, told).finish()
+        return Quantized.of(source, place)
 
 
 @dataclass
@@ -72,8 +68,30 @@ class _Run:
     """The last section that asks for samples; after it nothing is played. -1: none does."""
     place: Work
     told: Callable[[Progress], None]
-    made: set[str]
+    made: set[str] = field(default_factory=set)
     """Quantized in an earlier section: a tied head."""
+
+    def finish(self) -> None:
+        for number in range(self.place.done):
+            self.made |= set(self.place.index(number).tensors)
+        if not self.place.done:
+            self.told(Progress(0, len(self.plan.sections), "reading every weight once"))
+            check.finite(self.source)
+            need(self.place.folder, self.room(), "what is made of the model, section by section,")
+        for number in range(self.place.done, len(self.plan.sections)):
+            with self.place.write(number) as writer:
+                self.section(number, writer)
+            self.made |= set(writer.index.tensors)
+
+    def room(self) -> int:
+        """Bytes on the disk, at most: the tensors, two streams, what passes leave to others."""
+        changed = {name: c.form for name, c in self.chosen.items() if c.form is not None}
+        layouts = [Layout(self.source.layout(name).shape, form) for name, form in changed.items()]
+        tokens = sum(map(len, self.samples))
+        return sum(map(size_of, layouts)) + 4 * tokens * max(
+            2 * section.source.width + sum(note.out.width for note in section.notes)
+            for section in self.plan.sections[:-1]
+        )
 
     def section(self, number: int, writer: Writer) -> None:
         section, sections = self.plan.sections[number], len(self.plan.sections)

@@ -1,6 +1,6 @@
 """The folder that a quantization works in: what is finished lies there whole, or not at all.
 
-    key             what is being made of what: a hash
+    key             what is being made of what: a hash; locked by the process that does it
     section-0003/   weights   packed matrices and fp32 vectors, one after another
                     index     msgpack: where each lies, and what came of it (Index)
                     stream    the residual stream after it; of the last section alone
@@ -9,6 +9,7 @@
 A section appears by one renaming. Knows nothing of how weights are made.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -92,7 +93,7 @@ class Writer:
         self.close()
         shutil.rmtree(self.scratch)
         (self.folder / "index").write_bytes(msgspec.msgpack.encode(self.index))
-        for path in self.folder.iterdir():
+        for path in (*self.folder.iterdir(), self.folder):
             _settle(path)
 
     def close(self) -> None:
@@ -100,7 +101,8 @@ class Writer:
 
 
 class Work:
-    """Raises InputError if the folder holds anything else, or belongs to another quantization."""
+    """Held by one process at a time, till `close`. Raises InputError if the folder holds anything
+    else, belongs to another quantization, or is in use."""
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder = folder
@@ -111,8 +113,18 @@ class Work:
                 f"{folder} holds {strange[0]!r}, which no quantization left there;"
                 " name an empty folder, or one that an interrupted quantization worked in"
             )
-        self._claim(key)
-        self._sweep()
+        self._lock = os.open(folder / KEY, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._alone()
+            self._claim(key)
+            self._sweep()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Others may go on from here. The system does it for a process that died."""
+        os.close(self._lock)
 
     @property
     def done(self) -> int:
@@ -154,20 +166,25 @@ class Work:
             writer.close()
             self._sweep()
 
+    def _alone(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another process works in {self.folder}; wait for it, or name another folder"
+            ) from error
+
     def _claim(self, key: str) -> None:
-        path = self.folder / KEY
-        if not path.exists():
-            if any(SECTION.fullmatch(p.name) for p in self.folder.iterdir()):
-                raise InputError(
-                    f"{path} is missing, so its sections belong to nothing; remove them"
-                )
-            path.write_text(key)
+        """Nothing is lost where nothing was finished; else the sections must be of this key."""
+        if os.pread(self._lock, len(key) + 1, 0) == key.encode():
             return
-        if path.read_text() != key:
+        if any(SECTION.fullmatch(p.name) for p in self.folder.iterdir()):
             raise InputError(
                 f"{self.folder} holds what another quantization began: of another model, with"
                 " another recipe or other samples; go on with those, or name another folder"
             )
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, key.encode(), 0)
 
     def _sweep(self) -> None:
         """What an interruption left, and all streams but the last."""
