@@ -68,11 +68,19 @@ class Found:
     kept: Kept | None = None
 
     def tokenizer(self) -> Tokenizer | None:
-        """None where the reference brings none; ids are shown then."""
+        """None where neither brings one; ids are shown then."""
         try:
-            return self.against.tokenizer()
+            return tokenizer_of(self.against, self.model)
         except NotFound:
             return None
+
+
+def tokenizer_of(against: Opened, model: Opened) -> Tokenizer:
+    """The reference's, or that of what was made from it. NotFound if neither has one."""
+    try:
+        return against.tokenizer()
+    except NotFound:
+        return model.tokenizer()
 
 
 def check(asked: Asked, report: Path | None) -> None:
@@ -104,7 +112,7 @@ def run(asked: Asked, *, save: bool) -> Found:
     tokens: list[Tokens] = []
     text = None
     if asked.tokens:
-        text = text_of(against, asked)
+        text = text_of(against, model, asked)
         rows, tokens = levers(asked, model, origin, text)
     if save:
         record.save(model, rows)
@@ -168,13 +176,13 @@ def find(name: str) -> Opened:
     return opened.open(models.folder(name))
 
 
-def text_of(reference: Opened, asked: Asked) -> Texts:
+def text_of(reference: Opened, model: Opened, asked: Asked) -> Texts:
     """The user's text, by the reference's tokenizer; or the reference's own."""
     length, tokens = asked.length, asked.tokens
     if asked.text is None:
         with reference.as_packed() as folder, counting("writing", tokens) as told:
             return texts.written(folder, seed=asked.seed, length=length, tokens=tokens, told=told)
-    file, tokenizer = asked.text, reference.tokenizer()
+    file, tokenizer = asked.text, tokenizer_of(reference, model)
     parts = prompts.read(file) if file.suffix == ".jsonl" else [prompts.whole(file)]
     ids = [id for part in parts for id in tokenizer.encode(part, add_special=True)]
     found = texts.cut(ids, length=length, tokens=tokens, what=f"user: {file.name}")

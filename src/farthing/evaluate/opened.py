@@ -128,8 +128,8 @@ def weights_lever(of: Opened) -> str:
     parameters: Counter[str] = Counter()
     for layout in of.layouts.values():
         if layout.form is not None:
-            group = f" g{layout.form.group}" if layout.form.group else ""
-            parameters[f"{layout.form.name}{group}"] += prod(layout.shape)
+            named = f"{layout.form.name} g{layout.form.group}" if layout.form.group else "bf16"
+            parameters[named] += prod(layout.shape)
     form = parameters.most_common(1)[0][0] if parameters else "fp32"
     method = _method(of.path)
     return f"{method} {form}" if method else form
