@@ -45,10 +45,10 @@ namespace {
 // `count` is 0 for one matrix; a stack may be of one, and is on its boundaries all the same.
 size_t add_weight(Model& m, const std::string& form, size_t group, size_t count, size_t rows,
                   size_t columns, Row<uint8_t> data) {
-  static const char* const names[] = {"4-f16",      "4-f16-min",       "4-two_level-min", "8-f16",
-                                      "8-f16-min",  "8-two_level-min", "8-two_level",     "4-f32",
-                                      "4-f32-min",  "8-f32",           "8-f32-min",       "16-none",
-                                      "4-e8m0-e2m1"};
+  static const char* const names[] = {
+      "4-f16",           "4-f16-min",   "4-two_level-min", "8-f16",      "8-f16-min",
+      "8-two_level-min", "8-two_level", "4-f32",           "4-f32-min",  "8-f32",
+      "8-f32-min",       "16-none",     "4-e8m0-e2m1",     "4-f16-zero", "8-f16-zero"};
   m.building();
   for (size_t i = 0; i < std::size(names); ++i) {
     if (form != names[i]) continue;
@@ -163,21 +163,31 @@ NB_MODULE(_native, module) {
              m.program.op(Rope{m.floats(in, width, heads), m.floats(angles, rotary), heads, width,
                                rotary, interleaved, m.floats(out, width, heads)});
            })
-      .def("attend",
-           [](Model& m, size_t q, size_t k, size_t v, size_t layer, size_t heads, size_t kv_heads,
-              size_t width, float scale, size_t window, std::optional<Row<float>> sinks,
-              size_t out) {
-             require(kv_heads && heads && heads % kv_heads == 0,
-                     "heads must be a multiple of kv heads");
-             require(window <= kMost, "a window is too long");
-             require(width && width % 8 == 0 && width <= 512,
-                     "a head's width must be a multiple of 8 and at most 512");
-             require(!sinks || sinks->shape(0) == heads, "sinks have one entry a head");
-             m.program.op(Attend{m.floats(q, width, heads), m.floats(k, width, kv_heads),
-                                 m.floats(v, width, kv_heads), layer, heads, kv_heads, width, width,
-                                 scale, window, sinks ? vector_of(*sinks) : std::vector<float>{},
-                                 false, m.floats(out, width, heads)});
-           })
+      .def(
+          "attend",
+          [](Model& m, size_t q, size_t k, size_t v, size_t layer, size_t heads, size_t kv_heads,
+             size_t width, float scale, size_t window, std::optional<Row<float>> sinks, size_t out,
+             std::optional<Row<float>> shift, std::optional<Row<float>> feedback) {
+            require(kv_heads && heads && heads % kv_heads == 0,
+                    "heads must be a multiple of kv heads");
+            require(window <= kMost, "a window is too long");
+            require(width && width % 8 == 0 && width <= 512,
+                    "a head's width must be a multiple of 8 and at most 512");
+            require(!sinks || sinks->shape(0) == heads, "sinks have one entry a head");
+            require(!shift || shift->shape(0) == kv_heads * width,
+                    "a shift has one entry for each number of the keys");
+            require(!feedback || feedback->shape(0) == kv_heads * width * width,
+                    "feedback is a matrix for each kv head");
+            m.program.op(Attend{m.floats(q, width, heads), m.floats(k, width, kv_heads),
+                                m.floats(v, width, kv_heads), layer, heads, kv_heads, width, width,
+                                scale, window, sinks ? vector_of(*sinks) : std::vector<float>{},
+                                false, m.floats(out, width, heads),
+                                shift ? vector_of(*shift) : std::vector<float>{},
+                                feedback ? vector_of(*feedback) : std::vector<float>{}});
+          },
+          nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+          nb::arg(), nb::arg().none(), nb::arg(), nb::arg("shift") = nb::none(),
+          nb::arg("feedback") = nb::none())
       .def("tap", [](Model& m, size_t in,
                      size_t width) { m.program.op(Tap{m.floats(in, width), width, m.tapped++}); })
       .def("silu_mul",
@@ -197,11 +207,15 @@ NB_MODULE(_native, module) {
            [](Model& m, size_t in, size_t weight) {
              m.program.op(Logits{m.quantized(in, m.weight(weight), Rounding::kInt16), weight});
            })
-      .def("finish",
-           [](Model& m, size_t cache_bytes) {
-             m.building();
-             m.program.finish(cache_bytes);
-           })
+      .def(
+          "finish",
+          [](Model& m, size_t cache_bytes, size_t kv_bits) {
+            m.building();
+            require(kv_bits == 16 || kv_bits == 8 || kv_bits == 4,
+                    "a cache has 16, 8 or 4 bits a number");
+            m.program.finish(cache_bytes, kv_bits);
+          },
+          nb::arg(), nb::arg("kv_bits") = 16)
       .def_prop_ro("page_bytes", [](const Model& m) { return m.program.page_bytes(); })
       .def_prop_ro("pages", [](const Model& m) { return m.program.pages(); })
       .def_prop_ro("isa", [](const Model& m) { return std::string(m.program.kernels().isa); })

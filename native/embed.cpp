@@ -64,7 +64,7 @@ void embed_row(const Weight& w, size_t row, float* out) {
       l.two_level && !l.minimum};
   ScaleColumn minimum = scale;
   minimum.base += scale.bytes(groups);
-  const int bias = l.minimum ? 0 : 1 << (l.bits - 1);
+  const int bias = l.minimum || l.zero ? 0 : 1 << (l.bits - 1);
   for (size_t c = 0; c < w.columns; ++c) {
     int code;
     if (l.bits == 4) {
@@ -72,6 +72,10 @@ void embed_row(const Weight& w, size_t row, float* out) {
       code = c % 8 < 4 ? both & 15 : both >> 4;
     } else {
       code = block[(c / 4 * kRows + lane) * 4 + c % 4];
+    }
+    if (l.zero) {
+      out[c] = scale(c) * (static_cast<float>(code) - minimum(c));
+      continue;
     }
     const float value = scale(c) * static_cast<float>(code - bias);
     out[c] = l.minimum ? value + (l.two_level ? -minimum(c) : minimum(c)) : value;

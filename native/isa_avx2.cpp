@@ -14,6 +14,7 @@ namespace {
 #include "kernels/linear.inl"
 #include "kernels/rows.inl"
 #include "kernels/attention.inl"
+#include "kernels/cache.inl"
 #include "kernels/table.inl"
 }  // namespace
 

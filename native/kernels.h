@@ -35,6 +35,8 @@ enum class Form : uint8_t {
   kInt8F32Min,
   kBf16,
   kInt4E2m1,  // signed fp4 by a table; a power of two as scale
+  kInt4Zero,  // fp16 scale, and the code that means nothing, as fp16
+  kInt8Zero,
   kForms
 };
 
@@ -56,6 +58,21 @@ struct LinearTask {
   const uint8_t* after;  // what will be read next, or null
 };
 
+// Keys or values of fewer bits than bf16, of a page's tokens. Each token has a row of codes, 32
+// numbers after 32: 8 bits less 128; 4 bits, the first 16 as low nibbles, the others as high ones;
+// 5 bits, those and the fifth ones as two masks. Then fp16 scales [groups][kPage], and minima where
+// there are any. A number is scale * (code - middle), or scale * code + minimum.
+struct CodedForm {
+  size_t bits, group;
+  bool minimum;
+  size_t groups(size_t width) const { return (width + group - 1) / group; }
+  size_t row_bytes(size_t width) const { return width * bits / 8; }
+  size_t tile_bytes(size_t width) const {
+    return round_up(kPage * (row_bytes(width) + groups(width) * (minimum ? 4 : 2)), 64);
+  }
+};
+constexpr size_t kCodedGroups = 32;  // at most; so a head has at most 1,024 numbers
+
 // Query rows of one sequence and one kv head: row r is token r / group, head r % group.
 struct AttendTask {
   const uint32_t* q;  // [rows][d/2] bf16 pairs
@@ -67,6 +84,7 @@ struct AttendTask {
   const uint16_t* const* pages;  // by page of the sequence: K of this kv head, V behind it
   size_t span0, span1;
   float* state;    // [rows][attend_state]: running output, maximum, sum; merged over the spans
+  bool more;       // the state holds spans before these
   float* scratch;  // aligned to 64; kAttendScratch bytes, or latent_scratch(rows)
 };
 constexpr size_t attend_state(size_t value_width) { return round_up(value_width, 16) + 16; }
@@ -106,6 +124,19 @@ struct Kernels {
   // One token's k, or v, of one kv head into its page's part for it.
   void (*write_k)(const float* k, size_t width, size_t place, uint16_t* keys);
   void (*write_v)(const float* v, size_t width, size_t place, uint16_t* values);
+  // The same of fewer bits; and the first tokens of a page, a multiple of 16, as K or V of bf16.
+  void (*write_coded)(const float* x, size_t width, const CodedForm& form, size_t place,
+                      uint8_t* tile);
+  // Rounds the last number first, and what its rounding did wrong is taken out of those before it,
+  // times a matrix [width][width] of which what is below the diagonal counts.
+  void (*write_fed)(const float* x, size_t width, const CodedForm& form, const float* feedback,
+                    size_t place, uint8_t* tile);
+  void (*read_keys)(const uint8_t* tile, size_t width, const CodedForm& form, size_t tokens,
+                    uint16_t* keys);
+  void (*read_values)(const uint8_t* tile, size_t width, const CodedForm& form, size_t tokens,
+                      uint16_t* values);
+  // Each `block` numbers of x times a matrix [block][block].
+  void (*turn)(const float* x, const float* matrix, size_t block, size_t width, float* y);
   void (*attend)(const AttendTask&);
   // Pages hold K alone; the first value_width of its numbers, a multiple of 16, are V.
   void (*attend_latent)(const AttendTask&);

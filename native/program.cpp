@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -49,6 +50,10 @@ PackedLayout layout_of(Form form) {
       return {.bits = 8, .full = true, .minimum = true};
     case Form::kInt4E2m1:
       return {.bits = 4, .power = true};
+    case Form::kInt4Zero:
+      return {.bits = 4, .zero = true};
+    case Form::kInt8Zero:
+      return {.bits = 8, .zero = true};
     default:
       return {.bits = 16, .none = true};
   }
@@ -60,7 +65,7 @@ size_t Weight::block_bytes() const {
   if (!l.none) {
     const size_t groups = (columns + group - 1) / group, supers = (columns + 255) / 256;
     const size_t one = l.two_level ? 2 * supers + groups : groups * (l.power ? 1 : l.full ? 4 : 2);
-    total += kRows * one * (l.minimum ? 2 : 1);
+    total += kRows * one * (l.minimum || l.zero ? 2 : 1);
   }
   return round_up(total, 64);
 }
@@ -102,7 +107,7 @@ size_t Program::weight(Weight weight) {
 
 void Program::op(Op op) { ops_.push_back(std::move(op)); }
 
-void Program::finish(size_t cache_bytes) {
+void Program::finish(size_t cache_bytes, size_t kv_bits) {
   if (!stages_.empty()) throw std::invalid_argument("the program could not be finished before");
   check_ops(ops_, slots_);
   lay_out_stages();
@@ -120,7 +125,7 @@ void Program::finish(size_t cache_bytes) {
   }
   lay_out_taps();
   lay_out_experts();
-  lay_out_cache(cache_bytes);
+  lay_out_cache(cache_bytes, kv_bits);
   lay_out_pieces();
   // An op takes two at most.
   counter_count_ = 2 * ops_.size() + stages_.size() + 2 * (max_tokens_ / kLogitRows + 1);
@@ -185,7 +190,9 @@ void Program::lay_out_experts() {
   shared_hidden_.reset(aligned<uint8_t>(shared_hidden));
 }
 
-void Program::lay_out_cache(size_t cache_bytes) {
+void Program::lay_out_cache(size_t cache_bytes, size_t kv_bits) {
+  const auto is_attend = [](const Op& op) { return std::holds_alternative<Attend>(op); };
+  const auto layers = static_cast<size_t>(std::count_if(ops_.begin(), ops_.end(), is_attend));
   for (const Op& op : ops_) {
     const auto* attend = std::get_if<Attend>(&op);
     if (!attend) continue;
@@ -200,8 +207,9 @@ void Program::lay_out_cache(size_t cache_bytes) {
     head_width_ = attend->width;
     value_width_ = attend->value_width;
     latent_ = attend->latent;
+    if (kv_bits < 16) lay_out_codes(kv_bits, layers);
     layer_offset_.push_back(page_bytes_);
-    page_bytes_ += latent_ ? tile_bytes() : kv_heads_ * tile_bytes();
+    page_bytes_ += latent_ ? tile_bytes(attend->layer) : kv_heads_ * tile_bytes(attend->layer);
   }
   if (!page_bytes_) return;
   pages_ = cache_bytes / page_bytes_;
@@ -213,8 +221,42 @@ void Program::lay_out_cache(size_t cache_bytes) {
   madvise(cache_, pages_ * page_bytes_, MADV_HUGEPAGE);
 }
 
+std::vector<float> hadamard(size_t width) {
+  std::vector<float> out(width * width);
+  const float one = 1.f / std::sqrt(static_cast<float>(width));
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] = __builtin_parityll(i / width & i % width) ? -one : one;
+  return out;
+}
+
+// One layer's grids, as in farthing/ops/cache_grids.py.
+void Program::lay_out_codes(size_t kv_bits, size_t layers) {
+  if (head_width_ % kGroup)
+    throw std::invalid_argument("a head of " + std::to_string(head_width_) +
+                                " numbers: a cache of fewer than 16 bits wants a multiple of 32");
+  if (head_width_ > kCodedGroups * kGroup)
+    throw std::invalid_argument("a head is too wide for a cache of fewer than 16 bits");
+  const bool early = layer_offset_.size() < layers * 5 / 8;
+  if (kv_bits == 8)
+    key_form_ = {8, 32, false};
+  else if (latent_)
+    key_form_ = {4, 32, true};
+  else
+    key_form_ = {5, 64, false};
+  value_forms_.push_back(kv_bits == 8 || early ? key_form_ : CodedForm{4, 64, true});
+  turn_width_ = std::min<size_t>(head_width_ & ~(head_width_ - 1), 64);
+  turn_ = hadamard(turn_width_);
+}
+
 // A page of one kv head in one layer.
-size_t Program::tile_bytes() const {
+size_t Program::tile_bytes(size_t layer) const {
+  if (!coded()) return plain_bytes();
+  const size_t keys = key_form_.tile_bytes(head_width_);
+  return latent_ ? keys : keys + value_forms_[layer].tile_bytes(value_width_);
+}
+
+// The same in bf16, as attention reads it.
+size_t Program::plain_bytes() const {
   const size_t values = latent_ ? 0 : round_up(value_width_, 16);
   return round_up(kPage * (head_width_ + values) * 2, 64);
 }

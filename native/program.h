@@ -27,7 +27,7 @@ constexpr size_t kNone = SIZE_MAX;
 // What stands in 16 packed rows of a form: see farthing/weight.py.
 struct PackedLayout {
   size_t bits = 0;
-  bool two_level = false, full = false, minimum = false, none = false, power = false;
+  bool two_level = false, full = false, minimum = false, zero = false, none = false, power = false;
 };
 PackedLayout layout_of(Form form);
 
@@ -106,12 +106,18 @@ struct Attend {
   std::vector<float> sinks;  // by head, or none
   bool latent;
   size_t out;
+  // Of a cache of fewer bits: added to a key first, [kv_heads][width], and how the rounding of its
+  // numbers is fed back, [kv_heads][width][width] of the turned key. Or none.
+  std::vector<float> shift = {}, feedback = {};
 };
 // Writes the latents of a layer into the cache, early: a linear must come between this and the
 // attention, for there the threads meet.
 struct Keep {
   size_t in, layer, width;
 };
+// A key's numbers are turned by this, and so are a query's, which leaves their product as it was:
+// Hadamard's matrix, [width][width], scaled to keep lengths.
+std::vector<float> hadamard(size_t width);
 struct Route {
   size_t logits;
   Router router;
@@ -194,7 +200,8 @@ class Program {
   size_t weight(Weight weight);
   void op(Op op);
   // After the last op: lays out memory. The cache is mapped, and touched only page by page.
-  void finish(size_t cache_bytes);
+  // `kv_bits`: 16, 8 or 4 for each number of the cache.
+  void finish(size_t cache_bytes, size_t kv_bits);
 
   void run(const Step& step);
 
@@ -237,9 +244,12 @@ class Program {
   void lay_out_stages();
   void lay_out_taps();
   void lay_out_experts();
-  void lay_out_cache(size_t cache_bytes);
+  void lay_out_cache(size_t cache_bytes, size_t kv_bits);
+  void lay_out_codes(size_t kv_bits, size_t layers);
+  bool coded() const { return key_form_.bits != 0; }
   void lay_out_pieces();
-  size_t tile_bytes() const;
+  size_t tile_bytes(size_t layer) const;
+  size_t plain_bytes() const;
   void plan_attention(const Step& step);
   float* partial(size_t piece, size_t head) {
     return partials_.get() + (piece * kv_heads_ + head) * partial_floats_;
@@ -272,6 +282,10 @@ class Program {
   std::vector<size_t> layer_offset_;  // bytes into a page
   size_t heads_per_kv_ = 1, kv_heads_ = 0, head_width_ = 0, value_width_ = 0;
   bool latent_ = false;
+  CodedForm key_form_{};                // of 0 bits where the cache is bf16
+  std::vector<CodedForm> value_forms_;  // by layer
+  std::vector<float> turn_;
+  size_t turn_width_ = 0;
   std::vector<Piece> pieces_;
   std::vector<Group> groups_;
   std::unique_ptr<float, Free> partials_;

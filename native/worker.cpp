@@ -32,6 +32,10 @@ Worker::Worker(Program& program, size_t index)
   state_.resize(rows * attend_state(program.value_width_));
   attend_scratch_.reset(
       allocate(program.latent_ ? latent_scratch(rows, program.value_width_) : kAttendScratch));
+  if (program.coded()) {
+    opened_.reset(allocate(kPagesInSpan * program.plain_bytes()));
+    turned_.resize(2 * program.head_width_);
+  }
   router_scratch_.resize(program.router_scratch_);
   first_.resize(program.most_experts_ + 1);
   used_.reserve(program.most_experts_);

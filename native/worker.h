@@ -64,6 +64,11 @@ class Worker {
   void attend_finish(const Attend& op, const Program::Piece& piece, size_t head,
                      const float* state);
   void write_kv(const Attend& op, size_t token, size_t head);
+  void write_coded_keys(const Attend& op, const float* k, size_t head, size_t place, uint8_t* tile);
+  void write_coded_values(const Attend& op, const float* v, size_t place, uint8_t* tile);
+  void open_span(const Attend& op, const Program::Piece& piece, size_t head, size_t span,
+                 size_t end);
+  void attend_coded(const Attend& op, const Program::Piece& piece, size_t head, AttendTask task);
 
   // Some row blocks of one expert's gate and up, for its tokens: entries begin to end.
   struct Unit {
@@ -114,6 +119,8 @@ class Worker {
   std::vector<uint32_t> queries_;
   std::vector<float> state_;
   std::unique_ptr<uint8_t, Program::Free> attend_scratch_;
+  std::unique_ptr<uint8_t, Program::Free> opened_;  // tiles of a span, unpacked
+  std::vector<float> turned_;
   Scratch choose_scratch_;
   std::vector<float> router_scratch_;
   // The (token, expert) pairs of a step by expert: where each one's begin, which have any.

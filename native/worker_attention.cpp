@@ -17,16 +17,23 @@ uint16_t* Worker::page_of(size_t layer, size_t segment, size_t page, size_t head
   const int32_t* table = step_->tables + segment * step_->table_width;
   return reinterpret_cast<uint16_t*>(
       program_.cache_ + static_cast<size_t>(table[page]) * program_.page_bytes_ +
-      program_.layer_offset_[layer] + (program_.latent_ ? 0 : head * program_.tile_bytes()));
+      program_.layer_offset_[layer] + (program_.latent_ ? 0 : head * program_.tile_bytes(layer)));
 }
 
 void Worker::write_kv(const Attend& op, size_t token, size_t head) {
   const size_t segment = segment_of(token);
   const auto position = static_cast<size_t>(position_of(token, segment));
   uint16_t* keys = page_of(op.layer, segment, position / kPage, head);
-  k_.write_k(floats(op.k, token) + head * op.width, op.width, position % kPage, keys);
-  k_.write_v(floats(op.v, token) + head * op.value_width, op.value_width, position % kPage,
-             keys + op.width * kPage);
+  const size_t place = position % kPage;
+  const float* k = floats(op.k, token) + head * op.width;
+  const float* v = floats(op.v, token) + head * op.value_width;
+  if (program_.coded()) {
+    write_coded_keys(op, k, head, place, reinterpret_cast<uint8_t*>(keys));
+    write_coded_values(op, v, place, reinterpret_cast<uint8_t*>(keys));
+    return;
+  }
+  k_.write_k(k, op.width, place, keys);
+  k_.write_v(v, op.value_width, place, keys + op.width * kPage);
 }
 
 void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
@@ -40,13 +47,17 @@ void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
     }
   const size_t pages = (first + piece.token1 - piece.token0 + kPage - 1) / kPage;
   const size_t end = std::min(pages, piece.span1 * kPagesInSpan);
-  for (size_t p = piece.span0 * kPagesInSpan; p < end; ++p)
+  for (size_t p = piece.span0 * kPagesInSpan; p < end && !program_.coded(); ++p)
     page_pointers_[p] = page_of(op.layer, piece.segment, p, head);
 
   AttendTask task{};
   task.rows = (piece.token1 - piece.token0) * group;
   for (size_t r = 0; r < task.rows; ++r) {
     const float* q = floats(op.q, piece.token0 + r / group) + (head * group + r % group) * op.width;
+    if (program_.coded() && !op.latent) {
+      k_.turn(q, program_.turn_.data(), program_.turn_width_, op.width, turned_.data());
+      q = turned_.data();
+    }
     k_.to_bf16(q, op.width, reinterpret_cast<uint16_t*>(queries_.data() + r * pairs));
   }
   task.q = queries_.data();
@@ -62,7 +73,10 @@ void Worker::attend_piece(const Attend& op, size_t index, size_t head) {
   task.scratch = reinterpret_cast<float*>(attend_scratch_.get());
   const bool merged = piece.group != SIZE_MAX;
   task.state = merged ? program_.partial(index, head) : state_.data();
-  (op.latent ? k_.attend_latent : k_.attend)(task);
+  if (program_.coded())
+    attend_coded(op, piece, head, task);
+  else
+    (op.latent ? k_.attend_latent : k_.attend)(task);
   if (merged) {
     const auto& spans = program_.groups_[piece.group];
     auto& left = program_.remaining_[piece.group * op.kv_heads + head];

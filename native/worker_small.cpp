@@ -90,8 +90,12 @@ void Worker::operator()(const Keep& op, Range range) {
   for (size_t t = range.begin; t < range.end; ++t) {
     const size_t segment = segment_of(t);
     const auto position = static_cast<size_t>(position_of(t, segment));
-    k_.write_k(floats(op.in, t), op.width, position % kPage,
-               page_of(op.layer, segment, position / kPage, 0));
+    uint16_t* keys = page_of(op.layer, segment, position / kPage, 0);
+    if (program_.coded())
+      k_.write_coded(floats(op.in, t), op.width, program_.key_form_, position % kPage,
+                     reinterpret_cast<uint8_t*>(keys));
+    else
+      k_.write_k(floats(op.in, t), op.width, position % kPage, keys);
   }
 }
 

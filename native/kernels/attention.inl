@@ -237,7 +237,7 @@ static void forget(const AttendTask& t) {
 }
 
 static void attend(const AttendTask& t) {
-  forget(t);
+  if (!t.more) forget(t);
   attend_tiles<kAttendRows>(t, 0, t.rows);
 }
 
@@ -289,7 +289,7 @@ struct LatentValues {
 };
 
 static void attend_latent(const AttendTask& t) {
-  forget(t);
+  if (!t.more) forget(t);
   LatentSpan s{t, 0, 0, t.scratch, nullptr, nullptr, nullptr};
   s.strip = reinterpret_cast<uint16_t*>(s.scores + 8 * kSpan);
   s.weights = s.strip + kSpan * kStrip;

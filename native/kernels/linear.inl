@@ -74,10 +74,14 @@ INLINE I biased(int32_t negated_sum) {
   return shift_left<kWidth - 1>(sum);
 }
 
+// What is added to scale times code: nothing but the bias, a minimum, or minus the scale times a
+// whole number, which is exact.
+enum class Offset { kNone, kMin, kZero };
+
 // kWidth: 4 or 8 bits. kHalf: a scale for each 16 inputs.
 // kTable: codes are twice an fp4 number and 12, by a table.
 // kLow: inputs of 16 bits, whose low bytes are multiplied after the high ones' sums are shifted up.
-template <int kWidth, Scaling kScaling, bool kMin, bool kHalf, bool kTable, bool kLow>
+template <int kWidth, Scaling kScaling, Offset kOffset, bool kHalf, bool kTable, bool kLow>
 struct Packed {
   using Scale = Scales<kScaling>;
   static constexpr bool kTwoLevel = Scale::kTwoLevel;
@@ -141,7 +145,7 @@ struct Packed {
         I sums[R][M];
         // What the codes' bias adds is taken away first: the inputs' sum times 8 or 128.
         const auto start = [&](int m) {
-          if constexpr (kMin) return izero();
+          if constexpr (kOffset != Offset::kNone) return izero();
           return biased<kWidth, kTable>(kHalf ? x[m].negated_half[index] : x[m].negated_sum[g]);
         };
         for (int m = 0; m < M; ++m) {
@@ -161,10 +165,12 @@ struct Packed {
           const F scale = Scale(w[r] + codes, t.k)(index, column);
           for (int m = 0; m < M; ++m)
             acc[r][m] = fma(to_float(sums[r][m]), mul(scale, set(x[m].scale[g])), acc[r][m]);
-          if constexpr (kMin) {
-            const F minimum = Scale(w[r] + codes + scales, t.k)(index, column);
+          if constexpr (kOffset != Offset::kNone) {
+            constexpr bool kZero = kOffset == Offset::kZero;
+            F minimum = Scale(w[r] + codes + scales, t.k)(index, column);
+            if constexpr (kZero) minimum = mul(scale, minimum);
             for (int m = 0; m < M; ++m) {
-              const float offset = kTwoLevel ? -x[m].scaled_sum[g] : x[m].scaled_sum[g];
+              const float offset = kTwoLevel || kZero ? -x[m].scaled_sum[g] : x[m].scaled_sum[g];
               acc[r][m] = fma(minimum, set(offset), acc[r][m]);
             }
           }

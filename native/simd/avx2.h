@@ -44,6 +44,18 @@ INLINE F widen(const int8_t* p) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(v)),
           _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(v, 8)))};
 }
+INLINE __m256i eight(const uint8_t* p) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
+INLINE F widen_low(const uint8_t* p) {
+  const __m256i low = _mm256_set1_epi32(15);
+  return {_mm256_cvtepi32_ps(_mm256_and_si256(eight(p), low)),
+          _mm256_cvtepi32_ps(_mm256_and_si256(eight(p + 8), low))};
+}
+INLINE F widen_high(const uint8_t* p) {
+  return {_mm256_cvtepi32_ps(_mm256_srli_epi32(eight(p), 4)),
+          _mm256_cvtepi32_ps(_mm256_srli_epi32(eight(p + 8), 4))};
+}
 INLINE F add(F x, F y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
 INLINE F sub(F x, F y) { return {_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
 INLINE F mul(F x, F y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
@@ -204,14 +216,25 @@ INLINE F dot_pairs(F acc, Pairs x, Pairs y) {
   return {dot_pairs_half(acc.a, x.a, y.a), dot_pairs_half(acc.b, x.b, y.b)};
 }
 // Nearest, ties to even. NaN may become infinity: a model that makes NaN is lost either way.
-INLINE __m128i bf16_half(__m256 v) {
+INLINE __m256i bf16_upper(__m256 v) {
   const __m256i bits = _mm256_castps_si256(v);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
-  const __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
-  const __m256i top = _mm256_srli_epi32(up, 16);
+  return _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+}
+INLINE __m128i bf16_half(__m256 v) {
+  const __m256i top = _mm256_srli_epi32(bf16_upper(v), 16);
   return _mm_packus_epi32(_mm256_castsi256_si128(top), _mm256_extracti128_si256(top, 1));
 }
 INLINE void store_bf16(uint16_t* p, F v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bf16_half(v.a));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), bf16_half(v.b));
+}
+INLINE __m256i bf16_pairs(__m256 first, __m256 second) {
+  const __m256i upper = _mm256_set1_epi32(static_cast<int32_t>(0xffff0000u));
+  return _mm256_or_si256(_mm256_srli_epi32(bf16_upper(first), 16),
+                         _mm256_and_si256(bf16_upper(second), upper));
+}
+INLINE void store_pairs(uint16_t* p, F first, F second) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), bf16_pairs(first.a, second.a));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16), bf16_pairs(first.b, second.b));
 }

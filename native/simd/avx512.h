@@ -30,6 +30,14 @@ INLINE F widen(const int8_t* p) {
   return _mm512_cvtepi32_ps(
       _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
+INLINE F widen_low(const uint8_t* p) {
+  const __m512i v = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(15)));
+}
+INLINE F widen_high(const uint8_t* p) {
+  const __m512i v = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm512_cvtepi32_ps(_mm512_srli_epi32(v, 4));
+}
 INLINE F add(F a, F b) { return _mm512_add_ps(a, b); }
 INLINE F sub(F a, F b) { return _mm512_sub_ps(a, b); }
 INLINE F mul(F a, F b) { return _mm512_mul_ps(a, b); }
@@ -109,6 +117,12 @@ INLINE void store_bf16(uint16_t* p, F v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)));
 }
+INLINE void store_pairs(uint16_t* p, F first, F second) {
+  const auto wide = [](F v) {
+    return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)));
+  };
+  _mm512_storeu_si512(p, _mm512_or_si512(wide(first), _mm512_slli_epi32(wide(second), 16)));
+}
 #else
 INLINE F dot_pairs(F acc, Pairs a, Pairs b) {
   const __m512i upper = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000u));
@@ -118,12 +132,19 @@ INLINE F dot_pairs(F acc, Pairs a, Pairs b) {
                          _mm512_castsi512_ps(_mm512_and_si512(b, upper)), acc);
 }
 // Nearest, ties to even. NaN may become infinity: a model that makes NaN is lost either way.
-INLINE void store_bf16(uint16_t* p, F v) {
+INLINE __m512i bf16_upper(F v) {
   const __m512i bits = _mm512_castps_si512(v);
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  return _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+}
+INLINE void store_bf16(uint16_t* p, F v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16)));
+                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_upper(v), 16)));
+}
+INLINE void store_pairs(uint16_t* p, F first, F second) {
+  const __m512i upper = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000u));
+  _mm512_storeu_si512(p, _mm512_or_si512(_mm512_srli_epi32(bf16_upper(first), 16),
+                                         _mm512_and_si512(bf16_upper(second), upper)));
 }
 #endif
 

@@ -77,6 +77,17 @@ INLINE F widen(const Whole* p) {
   LANES r.v[i] = static_cast<float>(p[i]);
   return r;
 }
+// Of 16 bytes the low halves, and the high ones.
+INLINE F widen_low(const uint8_t* p) {
+  F r;
+  LANES r.v[i] = static_cast<float>(p[i] & 15);
+  return r;
+}
+INLINE F widen_high(const uint8_t* p) {
+  F r;
+  LANES r.v[i] = static_cast<float>(p[i] >> 4);
+  return r;
+}
 INLINE F add(F a, F b) {
   LANES a.v[i] += b.v[i];
   return a;
@@ -239,10 +250,16 @@ INLINE F dot_pairs(F acc, Pairs a, Pairs b) {
   return acc;
 }
 // Nearest, ties to even. NaN may become infinity: a model that makes NaN is lost either way.
-INLINE void store_bf16(uint16_t* p, F a) {
+INLINE uint16_t bf16_of(float value) {
+  const uint32_t bits = to_bits(value);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+INLINE void store_bf16(uint16_t* p, F a) { LANES p[i] = bf16_of(a.v[i]); }
+// Each lane's two beside each other.
+INLINE void store_pairs(uint16_t* p, F first, F second) {
   LANES {
-    const uint32_t bits = to_bits(a.v[i]);
-    p[i] = static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    p[2 * i] = bf16_of(first.v[i]);
+    p[2 * i + 1] = bf16_of(second.v[i]);
   }
 }
 #undef LANES

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from farthing.engine.runner import runnable
+from farthing.engine.isa import runnable
 
 
 @pytest.fixture(params=runnable())

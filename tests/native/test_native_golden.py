@@ -25,7 +25,7 @@ import toy_mixture as mixture
 from toy_native import FORMS, config, folder, greedy, runner, step, tensors
 
 from farthing import _native
-from farthing.engine.runner import runnable
+from farthing.engine.isa import runnable
 from farthing.weight import E2M1, Form
 
 GOLDEN: dict[int, dict[str, str | dict[str, str]]] = {

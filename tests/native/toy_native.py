@@ -28,6 +28,8 @@ FORMS = {
     "int8-f32-min": Form(bits=8, group=32, scale="f32", offset="min"),
     "q5_k": Form(bits=8, group=32, scale="two_level", offset="min"),
     "q6_k": Form(bits=8, group=16, scale="two_level", offset="none"),
+    "int4-zero": Form(bits=4, group=32, scale="f16", offset="zero"),
+    "int8-zero-128": Form(bits=8, group=128, scale="f16", offset="zero"),
     "bf16": weight.BF16,
 }
 
@@ -60,6 +62,9 @@ def matrix(rng: np.random.Generator, form: Form, n: int, k: int, size: float = 0
         fields["scale"] = scales().astype(kind)
         if form.offset == "min":
             fields["minimum"] = (-scales() * (1 << (form.bits - 1))).astype(kind)
+        if form.offset == "zero":
+            zeros = rng.integers(0, (1 << form.bits) + 1, (n, groups))
+            fields["zero"] = zeros.astype(np.float16)
     return Matrix(form=form, codes=codes, **fields)
 
 

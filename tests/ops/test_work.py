@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from farthing.config import KV_BITS
-from farthing.ops.work import CACHE_BITS, cache_bytes, positions_seen
+from farthing.ops.cache_grids import grids, latent_grid
+from farthing.ops.work import positions_seen
 
 
 @pytest.mark.parametrize("window", [0, 1, 5, 64, 1000])
@@ -19,10 +19,14 @@ def test_positions_seen_are_those_counted_one_by_one(window: int) -> None:
         assert read[0] == len(set().union(*seen))
 
 
-def test_fewer_bits_of_cache_are_less_by_what_scales_and_minima_leave() -> None:
-    for numbers in (32, 64, 192, 576):
-        whole = cache_bytes(numbers, 16)
-        assert whole == 2 * numbers
-        assert cache_bytes(numbers, 8) / whole == pytest.approx(8.5 / 16)
-        assert cache_bytes(numbers, 4) / whole == pytest.approx(5 / 16)
-    assert tuple(CACHE_BITS) == KV_BITS
+@pytest.mark.parametrize("width", [64, 128])
+@pytest.mark.parametrize("layers", [2, 30, 48])
+def test_fewer_bits_of_cache_are_less_by_what_scales_and_minima_leave(width, layers) -> None:
+    def share(kv_bits: int) -> float:
+        both = (g.bytes(width) for layer in range(layers) for g in grids(kv_bits, layer, layers))
+        return sum(both) / (4 * width * layers)
+
+    assert share(16) == 1
+    assert share(8) == 8.5 / 16
+    assert share(4) <= 0.32
+    assert latent_grid(4).bytes(576) / latent_grid(16).bytes(576) == 5 / 16

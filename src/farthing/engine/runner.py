@@ -3,7 +3,6 @@
 Knows nothing of requests: only of tokens, pages and rows.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread, main_thread
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 
 from farthing import _native, machine, models
 from farthing.config import EngineConfig
+from farthing.engine import key_fits
+from farthing.engine.isa import choose_isa as choose_isa
 from farthing.engine.types import Sampled, Step
-from farthing.errors import FormatError, InputError
+from farthing.errors import FormatError
 from farthing.formats import packed
 from farthing.ops.lower import lower
 from farthing.ops.products import parameters
@@ -24,24 +25,6 @@ from farthing.ops.work import OpWork, Work
 
 PAGE = 64
 MAPPED_AT_ONCE = 64 << 20
-
-
-def runnable() -> list[str]:
-    """Instruction sets that this build holds and this processor runs, best first."""
-    return [isa for isa, missing in _native.compiled() if missing is None]
-
-
-def choose_isa() -> str:
-    """The best one, or FARTHING_ISA. Raises InputError if that does not run here."""
-    wanted = os.environ.get("FARTHING_ISA")
-    if wanted is None:
-        return runnable()[0]
-    if wanted not in runnable():
-        raise InputError(
-            f"FARTHING_ISA is {wanted!r}, which does not run here; these do: "
-            + ", ".join(runnable())
-        )
-    return wanted
 
 
 def map_ahead(weights: NDArray[np.uint8], available: int) -> Thread | None:
@@ -87,8 +70,9 @@ class NativeRunner:
         model.forward(recording, recording)
         routers = [note.out for note in recording.notes if note.name == "route"]
         try:
-            lower(recording, self.program, taps=routers if trace else [])
-            self.program.finish(config.cache_bytes)
+            fits = key_fits.read(folder, recording) if config.kv_bits == 4 else {}
+            lower(recording, self.program, taps=routers if trace else [], fits=fits)
+            self.program.finish(config.cache_bytes, config.kv_bits)
         except ValueError as error:
             raise FormatError(f"{folder}: {error}") from error
         self.threads: int = self.program.threads

@@ -5,20 +5,29 @@ quantized once.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from farthing.ops import lower_mixture as mixture
+from farthing.ops.key_fit import Fit
 from farthing.ops.lowering import Lowering, Rounding, Value, place, quantized, rounding, up, vector
 from farthing.ops.record import Note, Recording, Symbol
 from farthing.ops.rotation import Rotation
 
 
-def lower(recording: Recording, program: Any, taps: Sequence[Symbol] = ()) -> None:
-    """Builds the native program of a recording. A step hands out the values of `taps`, in order."""
-    lowering = Lowering(program)
+def lower(
+    recording: Recording,
+    program: Any,
+    taps: Sequence[Symbol] = (),
+    fits: Mapping[int, Fit] | None = None,
+) -> None:
+    """Builds the native program of a recording. A step hands out the values of `taps`, in order.
+
+    `fits` is what calibration found of the keys of each layer, for a cache of fewer bits.
+    """
+    lowering = Lowering(program, fits=fits or {})
     done: set[int] = set()
     residuals = _residuals(recording.notes)
     done.update(at for _, at in residuals.values())
@@ -30,11 +39,14 @@ def lower(recording: Recording, program: Any, taps: Sequence[Symbol] = ()) -> No
                 i for i in range(at, len(recording.notes)) if _joins(recording.notes[i], note)
             ]
             done.update(together)
-            _linear(lowering, [recording.notes[i] for i in together], residuals)
+            made = [recording.notes[i] for i in together]
+            _linear(lowering, made, residuals)
         else:
+            made = [note]
             RULES[note.name](lowering, note)
-        if note.out in taps:
-            _tap(lowering, note.out)
+        for one in made:
+            if one.out in taps:
+                _tap(lowering, one.out)
     place(lowering)
     for instruction in lowering.instructions:
         instruction.emit(program)
@@ -151,6 +163,7 @@ def _attention(lowering: Lowering, note: Note) -> None:
     out, s = lowering.value(note.out, small=False), note.settings
     width = note.out.width // s["heads"]
     sinks = None if note.weights[0] is None else vector(note.weights[0])
+    fit = lowering.fits.get(s["layer"])
     lowering.add(
         "attend",
         [q, k, v],
@@ -167,6 +180,8 @@ def _attention(lowering: Lowering, note: Note) -> None:
             s["window"],
             sinks,
             out.slot,
+            shift=None if fit is None else fit.shift.reshape(-1),
+            feedback=None if fit is None else fit.feedback.reshape(-1),
         ),
     )
 

@@ -3,12 +3,13 @@
 Values take slots, and give them back when nobody reads them any more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from farthing.ops.key_fit import Fit
 from farthing.ops.record import Symbol
 
 INPUT_GROUP = 32
@@ -50,6 +51,7 @@ class Lowering:
     quantized: dict[tuple[Symbol, Rounding, int], Value] = field(default_factory=dict)
     angles: dict[int, Value] = field(default_factory=dict)
     weights: dict[int, int] = field(default_factory=dict)
+    fits: Mapping[int, Fit] = field(default_factory=dict)
 
     def value(self, symbol: Symbol, *, small: bool = True) -> Value:
         # A precise linear reads whole groups of its input as they are.

@@ -29,7 +29,7 @@ def attention(
         keys, values = layer.extend(segment, k[mine, :], v[mine, :])
         seen = _seen(q, segment.position, segment.stop - segment.start, keys.shape[0], window)
         keys, values = split(keys, kv_heads), split(values, kv_heads)
-        queries = split(layer.rounded(q[mine, :]), heads)
+        queries = split(layer.queries(q[mine, :]), heads)
         for head in range(heads):
             shared = head // (heads // kv_heads)
             scores = queries[:, head, :] @ keys[:, shared, :].T * scale
@@ -50,7 +50,7 @@ def latent_attention(
         mine = slice(segment.start, segment.stop)
         (keys,) = layer.extend(segment, latent[mine, :])
         seen = _seen(q, segment.position, segment.stop - segment.start, keys.shape[0], 0)
-        queries = split(layer.rounded(q[mine, :]), heads)
+        queries = split(layer.queries(q[mine, :]), heads)
         for head in range(heads):
             weights, total, _ = _exponentials(queries[:, head, :] @ keys.T * scale, seen)
             out.append(layer.rounded(weights) @ keys[:, :width] / total)

@@ -3,13 +3,14 @@
 Knows nothing of pages: a sequence's keys and values are one array, grown by each step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
 
+from farthing.ops.reference_codes import Codes
 from farthing.weight import bf16_to_f32, f32_to_bf16
 
 Arithmetic = Literal["fp32", "native"]
@@ -72,6 +73,8 @@ class LayerCache:
     """
 
     arithmetic: Arithmetic = "fp32"
+    codes: Codes | None = None
+    """How keys and values are rounded to fewer bits; None keeps them as `arithmetic` says."""
     kept: dict[int, tuple[Any, ...]] = field(default_factory=dict)
 
     def extend(self, segment: Segment, *new: Any) -> tuple[Any, ...]:
@@ -79,7 +82,7 @@ class LayerCache:
 
         Returns those of the whole sequence so far.
         """
-        new = tuple(self.rounded(x) for x in new)
+        new = tuple(self._kept(*new))
         old = self.kept.get(segment.sequence)
         assert segment.position <= (0 if old is None else old[0].shape[0]), "a hole in the cache"
         if old is not None and segment.position:
@@ -87,6 +90,18 @@ class LayerCache:
             new = tuple(xp.concat([a[:at], b]) for a, b in zip(old, new, strict=True))
         self.kept[segment.sequence] = new
         return new
+
+    def _kept(self, keys: Any, values: Any = None) -> Iterator[Any]:
+        if self.codes is None:
+            yield self.rounded(keys)
+        else:
+            yield self.codes.keys(keys)
+        if values is not None:
+            yield self.rounded(values) if self.codes is None else self.codes.values(values)
+
+    def queries(self, x: Any) -> Any:
+        """As they meet what is kept."""
+        return self.rounded(x if self.codes is None else self.codes.queries(x))
 
     def rounded(self, x: Any) -> Any:
         """What attention makes of its inputs: bf16 and back in native arithmetic.
@@ -104,5 +119,9 @@ class Cache:
     layers: tuple[LayerCache, ...]
 
     @classmethod
-    def empty(cls, layers: int, arithmetic: Arithmetic = "fp32") -> "Cache":
-        return cls(tuple(LayerCache(arithmetic) for _ in range(layers)))
+    def empty(
+        cls, layers: int, arithmetic: Arithmetic = "fp32", codes: Sequence[Codes] | None = None
+    ) -> "Cache":
+        """`codes`: one a layer, for a cache of fewer bits."""
+        each = [None] * layers if codes is None else codes
+        return cls(tuple(LayerCache(arithmetic, one) for one in each))

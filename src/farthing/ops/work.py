@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from farthing.ops.cache_grids import grids, latent_grid
 from farthing.ops.products import Product, distinct, product_of
 from farthing.ops.record import Note, Recording
 
@@ -20,17 +21,6 @@ HEAD_ROWS = 32
 # Seconds for a byte and for an operation, about, of the machines we run on. Only their ratio
 # matters: it says when a weight's bytes cost more than the sums made with it.
 BYTE, INT8, BF16, FP32 = 1 / 40e9, 1 / 1.2e12, 1 / 0.5e12, 1 / 0.2e12
-
-GROUP = 32
-CACHE_BITS = {16: (16, 0), 8: (8, 16), 4: (4, 32)}
-"""By EngineConfig.kv_bits: bits of a number in the cache, and of each group of 32 besides: an fp16
-scale, and at 4 bits a minimum."""
-
-
-def cache_bytes(numbers: int, kv_bits: int) -> int:
-    """What so many neighbouring numbers take in the cache."""
-    each, group = CACHE_BITS[kv_bits]
-    return (numbers * each + -(-numbers // GROUP) * group) // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +49,7 @@ class Attention:
 
 class Work:
     def __init__(self, recording: Recording, kv_bits: int = 16) -> None:
-        self.notes, self.kv_bits = recording.notes, kv_bits
+        self.notes, self.kv_bits, self.layers = recording.notes, kv_bits, recording.layer_count
         products = [p for note in self.notes if (p := product_of(note)) is not None]
         heads = [p for p in products if p.name == "head"]
         self._head = heads[0] if heads else Product("head")
@@ -67,9 +57,8 @@ class Work:
         self._bytes = sum(p.bytes for p in plain)
         self._token = sum(_seconds(p) for p in plain)
         self._mixtures = Counter(p for p in products if p.experts)
-        self._attention = Counter(
-            a for note in self.notes if (a := _attention(note, kv_bits)) is not None
-        )
+        each = (_attention(note, kv_bits, self.layers) for note in self.notes)
+        self._attention = Counter(a for a in each if a is not None)
 
     def of(self, tokens: Sequence[int], contexts: Sequence[int], rows: int) -> list[OpWork]:
         """tokens [S]: new ones of each sequence; contexts [S]: positions before them.
@@ -81,7 +70,7 @@ class Work:
             if product := product_of(note):
                 count = rows if product.name == "head" else total
                 out.append(_work(product, count))
-            elif attention := _attention(note, self.kv_bits):
+            elif attention := _attention(note, self.kv_bits, self.layers):
                 out.append(_attend(attention, tokens, contexts))
         return out
 
@@ -150,15 +139,16 @@ def _work(product: Product, tokens: int) -> OpWork:
     return OpWork(product.name, round(passes * _bytes(product, tokens)), *operations)
 
 
-def _attention(note: Note, kv_bits: int) -> Attention | None:
+def _attention(note: Note, kv_bits: int, layers: int) -> Attention | None:
     if note.name == "attention":
         q, k, _ = note.inputs
-        both = 2 * cache_bytes(k.width, kv_bits)
-        return Attention(both, 4 * q.width, note.settings["window"])
+        heads, layer = note.settings["kv_heads"], note.settings["layer"]
+        both = sum(grid.bytes(k.width // heads) for grid in grids(kv_bits, layer, layers))
+        return Attention(heads * both, 4 * q.width, note.settings["window"])
     if note.name == "latent_attention":
         q, latent = note.inputs
         values = note.settings["heads"] * note.settings["value"]
-        read = cache_bytes(latent.width, kv_bits)
+        read = latent_grid(kv_bits).bytes(latent.width)
         return Attention(read, 2 * (q.width + values), 0)
     return None
 
