@@ -37,6 +37,8 @@ def parts(found: Found) -> Iterator[Part]:
     if found.texts is not None:
         tokenizer = found.tokenizer()
         for row, tokens in zip(found.rows, found.tokens, strict=True):
+            if not tokens.kl.any():
+                continue
             yield Heading(f"Where it differs most: {eval_table.levers(row)}")
             yield worst(tokens, found.texts, tokenizer)
     yield Heading("Again")

@@ -71,7 +71,11 @@ class Native:
                 f"{len(ids)} tokens in one sequence, and the cache holds"
                 f" {self.runner.pages * PAGE}; give a smaller --length"
             )
-        return np.concatenate([self.runner.logits(step) for step in _steps(ids)])
+        found = np.empty((len(ids), self.shape.vocabulary), np.float32)
+        for step in _steps(ids):
+            at = int(step.positions[0])
+            found[at : at + len(step.tokens)] = self.runner.logits(step)
+        return found
 
 
 def reference_reading(checkpoint: Path | Opened) -> Reference:
