@@ -64,6 +64,8 @@ def test_an_early_exit_proves_nothing(leave):
         "more memory": "import resource as r\nr.setrlimit(r.RLIMIT_AS, (1 << 40, 1 << 40))",
         "trace": "import ctypes\nassert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0",
         "mount": "import ctypes\nassert ctypes.CDLL(None).unshare(0x10000000) == 0",
+        "what it printed": "print('x', flush=True)\nimport os\nos.ftruncate(1, 0)\nos._exit(0)",
+        "its error": "import os\nos.close(2)\n1 / 0",
         "folder": "import os\nos.mkdir('a')",
         "link": "import os\nos.symlink('/etc', 'a')",
     }.items(),

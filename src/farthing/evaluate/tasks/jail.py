@@ -1,8 +1,9 @@
 """Runs one untrusted program in a process that has given up what it could do harm with.
 
 A script of its own, started by sandbox.py in a fresh interpreter; it imports the standard library
-alone. What it is to do comes as JSON on stdin. It writes `begun` before the program and `token`
-after it, if the program came to its end: an exit or an error on the way leaves no token.
+alone. What it is to do comes as JSON on stdin. It writes `token` after the program, if that came to
+its end: an exit or an error on the way leaves none. Where something can't be taken away it writes
+`refusal` and the reason, and the program is not run.
 """
 
 import ctypes
@@ -40,9 +41,9 @@ def main() -> None:
             confine(told)
         except (Unconfined, AttributeError, OSError, ValueError) as error:
             if not told["unsafe"]:
-                sys.exit(f"{error}")
+                os.write(1, f"{told['refusal']}{error}".encode())
+                os._exit(1)
     write, leave = os.write, os._exit
-    write(1, told["begun"].encode())
     program = types.ModuleType("program")
     sys.modules["program"] = program
     source, token = told["program"], told["token"].encode()

@@ -16,8 +16,8 @@ from farthing.evaluate.readings import NOTHING
 from farthing.evaluate.tasks.types import Likelihood
 
 PAGE = 64
-LOGITS_BYTES = 64 << 20
-"""Of the logits of one step."""
+LOGITS_BYTES = 32 << 20
+"""Of the logits of one step; their likelihoods take four times as much again."""
 
 Logits = NDArray[np.float32]
 Ints = NDArray[np.int32]

@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from time import monotonic, sleep
 from typing import IO, Literal, NamedTuple, get_args
 
-from farthing.errors import InputError
+from farthing.errors import FarthingError, InputError
 from farthing.evaluate.tasks import calls, jail
 
 Outcome = Literal["passed", "failed", "timed out", "stopped"]
@@ -78,8 +78,8 @@ def check(*, unsafe: bool = False) -> None:
         raise InputError(f"an empty program does not pass in the sandbox: {ran.detail}")
 
 
-class Broken(Exception):
-    """The jail did not begin: why."""
+class Broken(FarthingError):
+    """What could not be taken away from a program, which then was not run."""
 
 
 def run(program: str, limits: Limits = DEFAULT, *, unsafe: bool = False) -> Ran:
@@ -87,7 +87,7 @@ def run(program: str, limits: Limits = DEFAULT, *, unsafe: bool = False) -> Ran:
 
     With `unsafe` whatever this system can't take away stays with the program.
     """
-    begun, token = token_hex(16), token_hex(16)
+    refusal, token = token_hex(16), token_hex(16)
     with (
         TemporaryDirectory(prefix="farthing-", ignore_cleanup_errors=True) as folder,
         TemporaryFile() as told,
@@ -96,16 +96,16 @@ def run(program: str, limits: Limits = DEFAULT, *, unsafe: bool = False) -> Ran:
     ):
         job = {
             **asdict(limits),
-            **{"program": program, "begun": begun, "token": token, "unsafe": unsafe},
+            **{"program": program, "refusal": refusal, "token": token, "unsafe": unsafe},
             **{"folder": folder, "readable": readable(), "filter": _filter().hex()},
         }
         told.write(json.dumps(job).encode())
         told.seek(0)
         stopped, code = _watch(_start(told, out, errors), folder, limits.seconds)
         printed, complaint = _read(out, limits), _read(errors, limits)
+    if printed.startswith(refusal.encode()):
+        raise Broken(printed.removeprefix(refusal.encode()).decode(errors="replace"))
     detail = stopped or _detail(complaint, code)
-    if not printed.startswith(begun.encode()):
-        raise Broken(detail)
     if not stopped and code == 0 and printed.endswith(token.encode()):
         return Ran("passed", "")
     return Ran(_outcome(detail, stopped, code), detail)
