@@ -5,7 +5,8 @@ import pytest
 
 from farthing.errors import InputError
 from farthing.quantize.gptq import DAMP, Factor, gptq
-from farthing.quantize.grid import search
+from farthing.quantize.grid import Grid, search
+from farthing.quantize.refine import refined
 from farthing.quantize.rtn import rtn
 from farthing.weight import Form, pack, unpack
 from quantize.layers import FORMS, NAMES, layer, loss
@@ -32,7 +33,8 @@ def by_definition(weight, form, hessian):
         error = left[:, j] - (codes[:, j] * scale[:, j] + low[:, j])
         left[:, order] -= np.outer(error / inverse[0, 0], inverse[0])
         order = order[1:]
-    return grid.matrix(codes)
+    # test_refine.py holds this to its own properties
+    return Grid.matrix(*refined(weight, grid, codes, h.astype(np.float32)))
 
 
 @pytest.mark.parametrize("form", FORMS, ids=NAMES)
@@ -44,7 +46,6 @@ def test_it_is_its_definition(form):
     weight, x = layer(7, rows=24, columns=160)
     hessian = x.T @ x
     made, expected = gptq(weight, form, hessian), by_definition(weight, form, hessian)
-    np.testing.assert_array_equal(made.scale, expected.scale)
     assert (made.codes != expected.codes).mean() < (0.02 if form.bits == 4 else 0.2)
     assert loss(weight, made, x) == pytest.approx(loss(weight, expected, x), rel=0.02)
 
@@ -80,13 +81,17 @@ def test_the_size_of_the_hessian_does_not_matter():
     np.testing.assert_array_equal(a.dequantize(), b.dequantize())
 
 
-def test_the_order_of_columns_inside_a_group_does_not_matter():
-    """Groups stay where they lie, so permuting a group's columns only permutes its codes."""
+def test_the_order_of_columns_inside_a_group_hardly_matters():
+    """Groups stay where they lie; only the last pass over the codes goes as columns lie."""
     weight, x = layer(10)
     mixed = np.concatenate([32 * g + np.random.default_rng(g).permutation(32) for g in range(6)])
-    plain = gptq(weight, INT4, x.T @ x).dequantize()
-    made = gptq(weight[:, mixed], INT4, x[:, mixed].T @ x[:, mixed]).dequantize()
-    assert (made != plain[:, mixed]).mean() < 0.05
+    plain, made = (
+        gptq(weight, INT4, x.T @ x),
+        gptq(weight[:, mixed], INT4, x[:, mixed].T @ x[:, mixed]),
+    )
+    assert loss(weight[:, mixed], made, x[:, mixed]) == pytest.approx(
+        loss(weight, plain, x), rel=0.03
+    )
 
 
 def test_one_factor_serves_all_that_read_the_input_and_rows_in_pieces():

@@ -1,7 +1,8 @@
 """GPTQ: round column by column, and let the columns not yet rounded make up for the error.
 
 Frantar et al., 2210.17323, the columns in the order of their energy while groups stay where they
-lie, and every group's scale chosen before by what its columns' errors will really cost.
+lie, every group's scale chosen before by what its columns' errors will really cost, and both
+refined after (refine.py).
 Shapes: N outputs, K inputs.
 """
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from farthing.errors import InputError
 from farthing.quantize.grid import Grid, check, finite, inverse, search
+from farthing.quantize.refine import refined
 from farthing.quantize.types import Weights
 from farthing.weight import Form, Matrix
 
@@ -35,11 +37,13 @@ class Factor:
     upper [K, K]: U of inverse(H) = UT U, rows and columns in that order.
     cost [K]: what a squared error of each column costs after those behind it in the order have made
     up for it as well as they can: 1 / U_jj^2. Better scales than with the energy H_jj, by 6 %.
+    hessian [K, K]: H damped, its mean energy 1, columns where they lie.
     """
 
     order: NDArray[np.intp]
     upper: Weights
     cost: Weights
+    hessian: Weights
 
     @classmethod
     def of(cls, hessian: Weights) -> Self:
@@ -52,23 +56,22 @@ class Factor:
         if not energy.max() > 0:
             raise InputError("the Hessian is zero: no calibration data; give this layer tokens")
         order = np.argsort(-energy, kind="stable")
+        damped = (hessian / energy.mean()).astype(np.float32)
+        damped[np.diag_indices_from(damped)] += np.float32(DAMP)
         last = order[::-1]
-        h = hessian[np.ix_(last, last)].astype(np.float64)
-        h /= energy.mean()
-        h[np.diag_indices_from(h)] += DAMP
         try:
-            lower = np.linalg.cholesky(h)
+            lower = np.linalg.cholesky(damped[np.ix_(last, last)].astype(np.float64))
         except np.linalg.LinAlgError as error:
             raise InputError(
                 "the Hessian is no sum of x xT: not positive; expected the moments of real inputs"
             ) from error
-        del h
         _invert(lower)
         # H = M MT with M the factor read from its end, so inverse(H) = UT U with U = inverse(M)
         upper = lower[::-1, ::-1]
         cost = np.empty(len(order), np.float32)
         cost[order] = 1 / np.diag(upper) ** 2
-        return cls(order=order, upper=np.ascontiguousarray(upper, np.float32), cost=cost)
+        upper = np.ascontiguousarray(upper, np.float32)
+        return cls(order=order, upper=upper, cost=cost, hessian=damped)
 
 
 def gptq(weight: Weights, form: Form, hessian: Weights | Factor) -> Matrix:
@@ -84,6 +87,7 @@ def gptq(weight: Weights, form: Form, hessian: Weights | Factor) -> Matrix:
     for at in range(0, len(weight), ROWS):
         rows = slice(at, at + ROWS)
         codes[rows] = _rounded(weight[rows], grid.rows(rows), factor)
+    grid, codes = refined(weight, grid, codes, factor.hessian)
     return grid.matrix(codes)
 
 

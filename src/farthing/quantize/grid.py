@@ -89,8 +89,8 @@ def search(weight: Weights, form: Form, importance: Weights | None = None) -> Gr
     """
     n, k = weight.shape
     share = np.ones(k, np.float32) if importance is None else importance.astype(np.float32)
-    share = _blocks(share[None], form.group, "constant")
-    x = _blocks(weight, form.group, "edge")
+    share = blocks(share[None], form.group, "constant")
+    x = blocks(weight, form.group, "edge")
     step = max(1, TILE // x[0].size)
     parts = [_search(x[at : at + step], share, form) for at in range(0, n, step)]
     scale, low = (np.concatenate(both) for both in zip(*parts, strict=True))
@@ -193,7 +193,7 @@ def inverse(x: Weights) -> Weights:
     return inverse
 
 
-def _blocks(x: Weights, group: int, mode: Any) -> Weights:
+def blocks(x: Weights, group: int, mode: Any) -> Weights:
     """[N, K] -> [N, G, g], a short last group filled up."""
     n, k = x.shape
     return np.pad(x, ((0, 0), (0, -k % group)), mode).reshape(n, -1, group)
