@@ -8,7 +8,7 @@ from code_packers import folder_of, gptq, random_codes, weights
 from farthing import formats
 from farthing.errors import FormatError
 from farthing.formats import packed
-from farthing.weight import Form
+from farthing.weight import BF16, Form
 
 NAME = "model.layers.0.mlp.down_proj"
 V1 = {"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": False, "desc_act": False}
@@ -113,6 +113,19 @@ def test_keys_of_latent_attention_are_turned_in_bf16(tmp_path):
         keys = found.tensor("model.layers.0.self_attn.k_b_proj.weight", slice(2, 30), head)
         rounded = torch.tensor(exact[head, :3].T[2:30].copy()).bfloat16().float()
         np.testing.assert_array_equal(keys.dequantize(), rounded)
+
+
+def test_routers_become_bf16(tmp_path):
+    """AutoGPTQ quantizes Mixtral's too; no kernel takes one in codes."""
+    made = random_codes(16, 32, 1, 4)
+    tensors = gptq("model.layers.0.block_sparse_moe.gate", **made, bits=4, group=32)
+    found = formats.open(folder_of(tmp_path, tensors, quantization_config=V1))
+    (name,) = found.names()
+    assert name == "model.layers.0.mlp.gate.weight"
+    assert found.layout(name).form == BF16
+    expected = torch.tensor(weights(**made, group=32)).bfloat16().float().numpy()
+    np.testing.assert_array_equal(found.tensor(name).dequantize(), expected)
+    np.testing.assert_array_equal(found.tensor(name, slice(3, 9)).dequantize(), expected[3:9])
 
 
 @pytest.mark.parametrize(

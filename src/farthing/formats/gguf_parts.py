@@ -17,10 +17,8 @@ from farthing.formats.gguf_file import Entry, File
 from farthing.formats.gguf_gather import Found, gather
 from farthing.formats.gguf_names import FREQUENCIES, PERMUTED, layer_of, name_from_gguf
 from farthing.formats.gguf_sizes import Sizes
-from farthing.formats.types import ALL, Shape, Vector
+from farthing.formats.types import ALL, ROUNDED, Shape, Vector
 from farthing.weight import BF16, Form, Matrix, dense
-
-ROUNDED = ("mlp.gate.weight", "mlp.shared_expert_gate.weight")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from farthing.errors import FormatError
 from farthing.formats.block_write import F32, Q8_0_OF_4, Kind, kind_of
 from farthing.formats.gguf_names import FREQUENCIES, PERMUTED, name_for_gguf
 from farthing.formats.gguf_pairs import architecture, frequencies, pairs
-from farthing.formats.types import Layout, Shape, Tensors
+from farthing.formats.types import ROUNDED, Layout, Shape, Tensors
 from farthing.weight import Form, Matrix
 
 ALIGNMENT = 32
@@ -31,8 +31,6 @@ NORMAL, UNUSED = 1, 5
 _U32, _I32, _F32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
 _FILE_TYPES = {"F32": 0, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "BF16": 32}
 """`general.file_type`: what most weights are."""
-_FULL = (".mlp.gate.weight", ".mlp.shared_expert_gate.weight")
-"""As llama.cpp's converter has them: in F32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +119,8 @@ def _entries(config: Mapping[str, Any], layouts: Mapping[str, Layout]) -> list[E
 
 def _kind(ours: str, layout: Layout) -> Kind:
     form: Form | None = layout.form
-    if form is None or (form.bits == 16 and ours.endswith(_FULL)):
-        return F32
+    if form is None or (form.bits == 16 and ours.endswith(ROUNDED)):
+        return F32  # as llama.cpp's converter has routers
     if ours.endswith("shared_expert_gate.weight"):
         raise FormatError(f"{ours}: {form.name}; llama.cpp takes floats there: keep it in bf16")
     return kind_of(ours, form, layout.shape[-1])

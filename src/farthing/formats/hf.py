@@ -49,7 +49,7 @@ class HuggingFace:
         return layout_of(self._parts[name])
 
     def tensor(self, name: str, rows: slice = ALL, index: int | None = None) -> Matrix | Vector:
-        """The numbers of one tensor; its matrices in bf16, but those published as FP4."""
+        """The numbers of one tensor; its matrices in bf16, but those published in codes."""
         return read(name, self._parts[name], rows, index)
 
     def values(self, name: str, index: int | None = None) -> Vector:

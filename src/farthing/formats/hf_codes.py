@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.errors import FormatError
-from farthing.formats.hf_sheets import Numbers, Turned
+from farthing.formats.hf_sheets import Numbers, Rounded
 from farthing.formats.types import ALL, Vector
 from farthing.weight import Form, Matrix
 
@@ -107,8 +107,8 @@ class Codes:
     def part(self, rows: slice) -> "Codes":
         return replace(self, rows=self.rows[rows])
 
-    def turned(self) -> Turned:
-        return Turned(self)
+    def turned(self) -> Rounded:
+        return Rounded(self, turn=True)
 
     def _offsets(
         self, scale: NDArray[np.float32], zero: NDArray[np.uint8] | None

@@ -9,7 +9,6 @@ from farthing.errors import FormatError
 FAMILIES = ("llama", "mistral", "mixtral", "olmoe", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe")
 """Those whose folders are written, each checked against transformers."""
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-ROUTERS = (".mlp.gate.weight", ".mlp.shared_expert_gate.weight")
 _EXPERTS = re.compile(r"(.+\.mlp)\.experts\.(gate|up|down)_proj\.weight")
 _MIXTRAL = {"gate": "w1", "up": "w3", "down": "w2"}
 

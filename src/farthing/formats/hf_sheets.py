@@ -68,31 +68,36 @@ class Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
-    """The transpose of a matrix whose groups can't lie across the rows: it rounds to bf16."""
+class Rounded:
+    """A matrix in bf16, which it rounds to: a router, or the transpose of one whose groups can't
+    lie across the rows."""
 
     sheet: Sheet
+    turn: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
         rows, columns = self.sheet.shape
-        return columns, rows
+        return (columns, rows) if self.turn else (rows, columns)
 
     @property
     def form(self) -> Form:
         return BF16
 
     def read(self, rows: slice = ALL) -> Matrix:
-        return dense(np.ascontiguousarray(self.sheet.read().dequantize().T[rows]))
+        if self.turn:
+            return dense(np.ascontiguousarray(self.sheet.read().dequantize().T[rows]))
+        return dense(self.sheet.read(rows).dequantize())
 
     def values(self) -> Vector:
-        return np.ascontiguousarray(self.sheet.values().T)
+        return np.ascontiguousarray(self.sheet.values().T) if self.turn else self.sheet.values()
 
-    def part(self, rows: slice) -> "Sheet":
-        raise AssertionError("rows are taken before the transpose")
+    def part(self, rows: slice) -> "Rounded":
+        assert not self.turn, "rows are taken before the transpose"
+        return Rounded(self.sheet.part(rows))
 
-    def turned(self) -> Sheet:
-        return self.sheet
+    def turned(self) -> "Rounded":
+        return Rounded(self.sheet, not self.turn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from typing import Any
 from farthing.errors import FormatError
 from farthing.formats.hf_names import EXPERT, FUSED, LATENT, canonical
 from farthing.formats.hf_raw import Quantization, Raw
-from farthing.formats.hf_sheets import FLOATS, Floats, Numbers, Part, Sheet, Stack
+from farthing.formats.hf_sheets import FLOATS, Floats, Numbers, Part, Rounded, Sheet, Stack
 from farthing.formats.mxfp4 import Fp4
+from farthing.formats.types import ROUNDED
+from farthing.weight import BF16
 
 COUNTS = ("num_experts", "n_routed_experts", "num_local_experts")
 """What config.json may call the number of routed experts."""
@@ -63,7 +65,9 @@ class _Assembly:
         elif len(raw.shape) == 1:
             self.add(name, raw.what, Numbers(raw.tensor.dtype, raw.array(*FLOATS)))
         else:
-            self.add(name, raw.what, self._matrix(raw))
+            sheet = self._matrix(raw)
+            coded = name.endswith(ROUNDED) and sheet.form != BF16
+            self.add(name, raw.what, Rounded(sheet) if coded else sheet)
 
     def add(self, name: str, what: str, part: Part) -> None:
         if name in self.found:

@@ -15,9 +15,9 @@ import numpy as np
 
 from farthing.errors import FormatError
 from farthing.formats.hf_packing import ROWS, Scheme, heads, parts, scheme_of
-from farthing.formats.hf_published import EMBEDDING, HEAD, ROUTERS, family, published
+from farthing.formats.hf_published import EMBEDDING, HEAD, family, published
 from farthing.formats.safetensors import Head, Writer
-from farthing.formats.types import Layout, Shape, Tensors
+from farthing.formats.types import ROUNDED, Layout, Shape, Tensors
 from farthing.weight import Form, Matrix, dense
 
 SHARD = 4 << 30
@@ -134,7 +134,7 @@ def _each(name: str, layout: Layout) -> Iterator[tuple[int | None, Shape, Scheme
     stack = form is not None and len(shape) == 3
     if form is None and len(shape) != 1:
         raise FormatError(f"{name}: a table {list(shape)}, which no family that is written has")
-    if form is not None and form.bits < 16 and name != EMBEDDING and not name.endswith(ROUTERS):
+    if form is not None and form.bits < 16 and name != EMBEDDING and not name.endswith(ROUNDED):
         scheme = scheme_of(name, form, shape[-1])
     if stack and scheme and not scheme.symmetric:
         raise FormatError(

@@ -16,6 +16,8 @@ from farthing.weight import Form, Matrix
 Vector = NDArray[np.float32]
 Shape = tuple[int, ...]
 ALL = slice(None)
+ROUNDED = (".mlp.gate.weight", ".mlp.shared_expert_gate.weight")
+"""How the names of routers and gates end: readers hand them out in bf16, whatever their form."""
 
 
 @dataclass(frozen=True, slots=True)
