@@ -175,3 +175,17 @@ def test_what_bench_measures_is_what_the_board_prices():
     from farthing.bench import suite
 
     assert set(quick.NAMES) <= set(suite.QUICK.names()) & set(suite.Plan().names())
+
+
+def test_measuring_keeps_the_speeds_that_are_then_priced(own, capsys, monkeypatch):
+    asked = []
+
+    def rates(folder, config, *, rounds):
+        asked.append((folder.name, config.threads))
+        return RATES
+
+    monkeypatch.setattr(quick, "rates", rates)
+    (one,) = board(capsys, "--measure", "--threads", "1")["here"]
+    assert asked == [(own.name, 1)]
+    assert one["speed"]["alone"] == 400 and one["speed"]["threads"] == 1
+    assert board(capsys)["here"][0]["speed"] == one["speed"]

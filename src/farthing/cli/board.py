@@ -9,9 +9,8 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from farthing import config, store
-from farthing.cli import board_page, board_rows, board_text, measured
+from farthing.cli import board_page, board_rows, board_text
 from farthing.errors import InputError
-from farthing.formats import packed
 from farthing.meter.settings import assumption, machine_price
 
 
@@ -38,8 +37,8 @@ def board(
     against
         Also show the price of this model, as genai-prices knows it. May be given several times.
     measure
-        First measure the speed of every model that has none yet, or whose build was another: some
-        ten seconds for a small one. Close what else is running.
+        First measure the speed of every model, and keep it: some ten seconds for a small one. Close
+        what else is running.
     threads
         Worker threads for --measure; 0 means one for each core this process may use.
     html
@@ -51,7 +50,8 @@ def board(
         board_page.check(html)
     if measure:
         with Console(stderr=True).status("") as status:
-            board_rows.measure(unmeasured(), threads, lambda row: status.update(row))
+            folders = [model.folder for model in store.models() if not model.problem]
+            board_rows.measure(folders, threads, lambda row: status.update(row))
     elif threads:
         raise InputError("--threads is for --measure: add it, or leave both out")
     price = machine_price(config.settings(), os.environ)
@@ -63,10 +63,3 @@ def board(
         return
     board_text.show(found, Console(highlight=False))
     print(assumption(price, config.settings()))
-
-
-def unmeasured() -> list[Path]:
-    """The models without a speed."""
-    known = {speed.weights for speed in measured.read().speeds if speed.kv_bits == 16}
-    folders = [model.folder for model in store.models() if not model.problem]
-    return [folder for folder in folders if packed.identity(folder) not in known]
