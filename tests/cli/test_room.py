@@ -70,7 +70,7 @@ def test_one_answer_needs_no_more_cache_than_its_context(smollm2):
 
 
 def test_fewer_bits_of_cache_leave_room_for_weights(smollm2):
-    have = 100_000_000 + BESIDE + 8192 * 7_200
+    have = 100_000_000 + BESIDE + 8192 * 7_344
     four = EngineConfig(kv_bits=4)
     assert expect(smollm2, four, answers=1, available=have, speed=unasked).fits
     assert not expect(smollm2, CONFIG, answers=1, available=have, speed=disk(1e9)).fits

@@ -75,7 +75,7 @@ def measuring(folder: Path, on: Levers, rows: Sequence[Row] = ()) -> str:
             plain(known[-1] if known else packed.open(folder).header.source.file),
         ]
     if "kv" in on:
-        words += ["--kv-bits", on["kv"].removeprefix("int")]
+        words += ["--kv-bits", on["kv"].split()[0].removeprefix("int")]
     return f"`{shlex.join(words)}`"
 
 
