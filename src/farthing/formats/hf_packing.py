@@ -38,7 +38,10 @@ class Scheme:
 
 def scheme_of(what: str, form: Form, columns: int) -> Scheme:
     """Raises FormatError, beginning with `what`, for a form that has no exact counterpart."""
-    advice = "quantize it with --bits 4 or 8, --group 32, 64 or 128, and without a minimum"
+    advice = (
+        "quantize it to 4 or 8 bits, groups of 32, 64 or 128, and without a minimum or with one in"
+        ' whole steps (minimum = "whole" in a recipe)'
+    )
     if form.bits not in (4, 8) or form.lookup != "none" or form.scale not in ("f16", "f32"):
         raise FormatError(f"{what}: compressed-tensors has no place for {form.name}; {advice}")
     if form.offset == "min" and form.scale == "f16":
