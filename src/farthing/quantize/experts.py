@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.errors import InputError
 from farthing.ops.mixture import Activation, Bank, Router
 from farthing.ops.record import Note
 from farthing.quantize import fold
@@ -40,10 +39,6 @@ def settle(walk: Walk, note: Note) -> None:
     for index in range(bank.gate.shape[0]):
         own, shares = routing.tokens(index)
         more = routing.next(index, ENOUGH * bank.gate.shape[2]) if calibrated else own[:0]
-        if calibrated and not len(own) + len(more):
-            raise InputError(
-                f"{bank.gate.name}[{index}]: no token of the samples goes to this expert; give more"
-            )
         expert = Expert(walk, bank, index, activation_of(note), routing.inputs)
         with np.errstate(over="ignore", invalid="ignore"):  # `finite` says it better
             expert.settle(own, more)
