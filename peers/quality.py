@@ -22,6 +22,7 @@ from time import perf_counter
 from typing import Any
 
 import calibrated
+import importance
 import install
 import references
 from compare import shipped_gguf
@@ -38,6 +39,8 @@ ROOT = install.ROOT / "quality"
 LENGTH = 512
 MEASURED, CALIBRATION = 7, 1
 """Seeds of the text that is measured on, and of calibration's."""
+IMPORTANCE = 64
+"""Samples that llama.cpp's importance matrix is collected on: a mean square settles soon."""
 TOPICS = ("typesmethods", "class", "with", "naming")
 """Of Python's own manual, which every Python carries: the prose."""
 TOGETHER = 4
@@ -80,7 +83,7 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rows, a quarter of the text")
+    parser.add_argument("--quick", action="store_true", help="fewer rows, less text")
     parser.add_argument("--references", nargs="+", choices=references.NAMES)
     parser.add_argument("--samples", type=int, help="of calibration, 512 tokens each")
     parser.add_argument("--tokens", type=int, help="measured on, of each of the two texts")
@@ -136,13 +139,19 @@ def quantizers(
         yield llama(name, reference, folder, form, "--embedding")
     if "rotated" in reference.name:
         yield llama("llama.cpp Q4_0, embedding too", reference, folder, "q4_0")
+    if not options.quick:
+        say("collecting llama.cpp's importance matrix")
+        found = importance.collect(opened.open(reference), samples[:IMPORTANCE])
+        path = importance.save(folder / "importance.npz", found)
+        words = ("--embedding", "--importance", str(path))
+        yield llama("llama.cpp Q4_0, importance matrix", reference, folder, "q4_0", *words)
     for other in options.others:
         say(f"quantizing: {other}")
         yield calibrated.other(other, reference, folder, samples)
 
 
 def llama(name: str, reference: Path, folder: Path, form: str, *words: str) -> calibrated.Made:
-    path = folder / f"{form}{''.join(words)}.gguf"
+    path = folder / f"{calibrated.place(name)}.gguf"
     script = Path(__file__).with_name("llama_quantizer.py")
     began = perf_counter()
     subprocess.run(
