@@ -18,11 +18,10 @@ from farthing.engine.isa import choose_isa
 from farthing.engine.types import RowSampling, Step
 from farthing.errors import FormatError, InputError
 from farthing.formats import packed
-from farthing.ops.key_fit import Fit, fit
+from farthing.ops.key_fit import FILE, Fit, fit
 from farthing.ops.lower import lower
 from farthing.ops.record import Note, Recording, Symbol
 
-FILE = "key_fits.npz"
 CHUNK = 64
 """Tokens of a step: a page, and few enough for the keys and queries of all layers."""
 LEAST = 128

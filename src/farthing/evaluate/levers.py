@@ -14,13 +14,12 @@ import msgspec
 from farthing.config import EngineConfig
 from farthing.evaluate import opened
 from farthing.evaluate.budget import Budget, ratio
-from farthing.evaluate.opened import weights_lever
+from farthing.evaluate.kv import lever
+from farthing.evaluate.opened import activations_of, weights_lever
 from farthing.formats import packed, quality
 from farthing.formats.quality import Interval, Quality, Row
 from farthing.ops.isa import NUMERICS
 
-KV = {8: "int8", 4: "int4"}
-ACTIVATIONS = "int8"
 NONE = Budget()
 
 Levers = Mapping[str, str]
@@ -37,7 +36,7 @@ class Verdict:
 
     @property
     def passes(self) -> bool:
-        return not self.levers or (self.row is not None and not self.over)
+        return self.row is not None and not self.over
 
     @property
     def named(self) -> str:
@@ -71,10 +70,9 @@ def active(config: EngineConfig, folder: Path, rows: Sequence[Row] = ()) -> dict
     of, on = opened.open(folder), {}
     if (folder / opened.RECIPE).is_file() or any("weights" in row.levers for row in rows):
         on["weights"] = weights_lever(of)
-    if any(layout.form and layout.form.bits < 16 for layout in of.layouts.values()):
-        on["activations"] = ACTIVATIONS
-    if config.kv_bits in KV:
-        on["kv"] = KV[config.kv_bits]
+    on["activations"] = activations_of(of)
+    if (kv := lever(folder, config.kv_bits)) is not None:
+        on["kv"] = kv
     return on
 
 

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.errors import InputError
-from farthing.evaluate import divergence
+from farthing.evaluate import cache_fit, divergence
 from farthing.evaluate.divergence import Ids, Tokens
 from farthing.evaluate.interval import exponential, interval, starts
-from farthing.evaluate.opened import Opened, weights_lever
+from farthing.evaluate.kv import lever
+from farthing.evaluate.opened import Opened, activations_of, weights_lever
 from farthing.evaluate.readings import Native, Reading, engine_reading, reference_reading
 from farthing.evaluate.texts import Texts
 from farthing.formats.quality import Interval, Loss
-
-KV = {8: "int8", 4: "int4"}
 
 Told = Callable[[int], None]
 
@@ -124,16 +123,12 @@ def _runs(
         return runs
     levers = {**levers, "activations": activations_of(model)}
     runs.append((levers, engine_reading(model.path)))
-    if kv_bits in KV:
-        levers = {**levers, "kv": KV[kv_bits]}
+    if kv_bits == 4:
+        cache_fit.fit(model.path)
+    if (kv := lever(model.path, kv_bits)) is not None:
+        levers = {**levers, "kv": kv}
         runs.append((levers, engine_reading(model.path, kv_bits)))
     return runs
-
-
-def activations_of(model: Opened) -> str:
-    """What the engine rounds them to: int8, but bf16 where every matrix is bf16."""
-    forms = [layout.form for layout in model.layouts.values()]
-    return "int8" if any(form is not None and form.bits < 16 for form in forms) else "bf16"
 
 
 def _comparable(reference: Reading, measured: Reading) -> None:

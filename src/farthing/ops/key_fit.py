@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+FILE = "key_fits.npz"
+"""Beside the weights: see engine/key_fits.py."""
 BLOCK = 64
 """Numbers of a head that are turned together, at most."""
 DAMPING = 0.02
