@@ -3,8 +3,9 @@
 True sequential: what is quantized already is what the next inputs are made with.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,12 @@ class Walk:
             with np.errstate(over="ignore", invalid="ignore"):  # `finite` says it better
                 return self.player.play(notes, known, chunk, targets)
 
-        for chunk, values in ahead(play, self.chunks):
-            with np.errstate(over="ignore", invalid="ignore"):
-                visit(chunk, values)
-            for symbol, rows in dear.items():
-                rows.write(chunk.start, values[symbol])
+        with closing(ahead(play, self.chunks)) as played:
+            for chunk, values in played:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    visit(chunk, values)
+                for symbol, rows in dear.items():
+                    rows.write(chunk.start, values[symbol])
         self.known |= dear
 
     def _dear(self, symbol: Symbol) -> bool:
@@ -133,7 +135,7 @@ class Walk:
             return Factor.of(moments.hessian)
 
 
-def ahead(play: Callable[[Chunk], Values], chunks: list[Chunk]) -> Iterator[tuple[Chunk, Values]]:
+def ahead(play: Callable[[Chunk], Values], chunks: list[Chunk]) -> Generator[tuple[Chunk, Values]]:
     """Chunks in order, each while the next is played: what BLAS leaves to one core takes two."""
     with ThreadPoolExecutor(1) as pool:
         played = pool.submit(play, chunks[0])
