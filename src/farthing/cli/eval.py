@@ -79,6 +79,7 @@ def eval(
         Write all of it, with plots and the tokens that differ most, to this file: *.html or *.md.
     save
         Keep the rows in the packed folder's quality.json, where `farthing show` and `serve` look.
+        What a cache of 4 bits must know of the model's keys is found first, and kept either way.
     as_json
         Print one JSON object instead.
     """
