@@ -135,6 +135,12 @@ def weights_lever(of: Opened) -> str:
     return f"{method} {form}" if method else form
 
 
+def activations_of(of: Opened) -> str:
+    """What the engine rounds them to: int8, but bf16 where every matrix is bf16."""
+    forms = [layout.form for layout in of.layouts.values()]
+    return "int8" if any(form is not None and form.bits < 16 for form in forms) else "bf16"
+
+
 def recipe(folder: Path) -> str | None:
     """What a model was quantized by, in TOML; None of one that was not. FormatError if damaged."""
     path = folder / RECIPE
