@@ -94,6 +94,47 @@ def test_the_order_of_columns_inside_a_group_hardly_matters():
     )
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_lost_before_is_made_up_for_where_the_input_tells_it(seed):
+    """Inputs that came through a rounded layer; the aim is what the exact ones would have given."""
+    first, x = layer(seed, rows=192)
+    weight, _ = layer(seed + 50)
+    coarse = Form(bits=4, group=128, scale="f16", offset="none")
+    before, now = x @ first.T, x @ rtn(first, coarse).dequantize().T
+    seen, unseen = slice(0, 768), slice(768, None)
+    hessian = now[seen].T @ now[seen]
+    aimed = Factor.of(hessian, (before - now)[seen].T @ now[seen])
+    exact = before[unseen] @ weight.T
+    plain, made = (
+        ((exact - now[unseen] @ gptq(weight, INT4, f).dequantize().T) ** 2).sum()
+        for f in (Factor.of(hessian), aimed)
+    )
+    assert made < 0.9 * plain
+
+
+def test_no_drift_is_as_none_was_told():
+    weight, x = layer(13)
+    hessian = x.T @ x
+    told = Factor.of(hessian, np.zeros_like(hessian))
+    np.testing.assert_array_equal(
+        gptq(weight, INT4, told).dequantize(), gptq(weight, INT4, hessian).dequantize()
+    )
+
+
+def test_the_drift_is_a_regression_on_the_input():
+    """W' x is W x' exactly where x' = A x, but for the damping."""
+    weight, x = layer(14)
+    turn = np.eye(192, dtype=np.float32) + 0.1 * layer(15, rows=192)[0] / 14
+    hessian = x.T @ x
+    factor = Factor.of(hessian, (x @ turn.T - x).T @ x)
+    exact, plain, aimed = (
+        x @ turn.T @ weight.T,
+        x @ weight.T,
+        x @ (weight + weight @ factor.drift).T,
+    )
+    assert ((exact - aimed) ** 2).sum() < 0.01 * ((exact - plain) ** 2).sum()
+
+
 def test_one_factor_serves_all_that_read_the_input_and_rows_in_pieces():
     weight, x = layer(11, rows=1200)
     hessian = x.T @ x

@@ -38,17 +38,21 @@ class Factor:
     cost [K]: what a squared error of each column costs after those behind it in the order have made
     up for it as well as they can: 1 / U_jj^2. Better scales than with the energy H_jj, by 6 %.
     hessian [K, K]: H damped, its mean energy 1, columns where they lie.
+    drift [K, K]: D inverse(H), what of the error made before can be told from the input; or None.
     """
 
     order: NDArray[np.intp]
     upper: Weights
     cost: Weights
     hessian: Weights
+    drift: Weights | None = None
 
     @classmethod
-    def of(cls, hessian: Weights) -> Self:
-        """From the sum or mean of x xT [K, K].
+    def of(cls, hessian: Weights, drift: Weights | None = None) -> Self:
+        """From the sum of x xT [K, K], and with `drift` D the sum of (x' - x) xT; or both means.
 
+        x' is the input as it was before anything was quantized. The weights then aim at W x', as
+        well as W' x can: W' = W + W D inverse(H), a regression (GPTAQ, 2504.02692, has the idea).
         Raises InputError if it is not finite, saw no data, or is the Hessian of nothing.
         """
         finite(hessian, "hessian")
@@ -71,7 +75,12 @@ class Factor:
         cost = np.empty(len(order), np.float32)
         cost[order] = 1 / np.diag(upper) ** 2
         upper = np.ascontiguousarray(upper, np.float32)
-        return cls(order=order, upper=upper, cost=cost, hessian=damped)
+        if drift is not None:
+            finite(drift, "drift")
+            told = (drift[:, order] / np.float32(energy.mean())) @ upper.T @ upper
+            drift = np.empty_like(told)
+            drift[:, order] = told
+        return cls(order=order, upper=upper, cost=cost, hessian=damped, drift=drift)
 
 
 def gptq(weight: Weights, form: Form, hessian: Weights | Factor) -> Matrix:
@@ -82,6 +91,8 @@ def gptq(weight: Weights, form: Form, hessian: Weights | Factor) -> Matrix:
     """
     check(weight, form)
     factor = hessian if isinstance(hessian, Factor) else Factor.of(hessian)
+    if factor.drift is not None:
+        weight = weight + weight @ factor.drift
     grid = search(weight, form, factor.cost)
     codes = np.empty(weight.shape, np.uint8)
     for at in range(0, len(weight), ROWS):

@@ -35,11 +35,14 @@ class Moments:
     """What calibration saw of the input of a linear: `count` rows x of width K.
 
     hessian [K, K] fp32 is the sum of x xT, magnitude [K] fp32 the sum of |x|.
+    drift [K, K] fp32 is the sum of (x' - x) xT, x' being the same input in the model as it was
+    before anything was quantized; from fewer rows, it is scaled up to `count`.
     """
 
     count: int
     hessian: Weights
     magnitude: Weights
+    drift: Weights | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
