@@ -5,6 +5,7 @@ from typing import Any
 
 from farthing.formats import packed, quality
 from farthing.formats.quality import Against, Interval, Loss, Quality, Row, Text
+from farthing.ops import key_fit
 from farthing.ops.isa import NUMERICS
 
 BASE = {"activations": "int8"}
@@ -13,10 +14,11 @@ FOUR = BASE | {"kv": "int4"}
 
 
 def linked(folder: Path, source: Path) -> Path:
-    """A folder that holds what another does, and can be written to."""
+    """A folder that holds what another does, but nothing measured, and can be written to."""
     folder.mkdir(parents=True)
     for file in source.iterdir():
-        (folder / file.name).symlink_to(file)
+        if file.name not in (quality.FILE, key_fit.FILE):
+            (folder / file.name).symlink_to(file)
     return folder
 
 

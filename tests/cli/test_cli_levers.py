@@ -5,8 +5,12 @@ import json
 import pytest
 
 from farthing import cli
+from farthing.cli.awake import awake
+from farthing.config import KV_BITS, EngineConfig
+from farthing.engine.runner import PAGE, NativeRunner
 from farthing.formats import packed, quality
 from farthing.formats.quality import Interval
+from farthing.ops import key_fit
 from lossy import BASE, EIGHT, FOUR, keep, linked, row
 
 WEIGHTS = {"weights": "gptq 4-f16-min g32"}
@@ -38,6 +42,16 @@ def said(capsys, monkeypatch):
         return code, capsys.readouterr().err
 
     return run
+
+
+def test_a_cache_that_was_fitted_since_is_another(folder, said):
+    keep(folder, row(FOUR))
+    assert said("run", "lossy", "hi", "--kv-bits", "4")[0] == 0
+    (folder / key_fit.FILE).touch()
+    code, told = said("run", "lossy", "hi", "--kv-bits", "4")
+    assert code == 2
+    assert "kv int4 fitted was never measured" in told
+    assert "`farthing eval lossy --kv-bits 4` measures it" in told
 
 
 @pytest.mark.parametrize("verb", ["run", "chat", "serve"])
@@ -155,7 +169,7 @@ def test_show_tells_what_was_measured_and_of_what_it_was_made(folder, capsys):
     assert "kv adds KL 0.0002 (0.0001 to 0.0003) to activations int8\n" in told
     assert told.count("counts for nothing here: measured with sums in order 0") == 1
     assert 'recipe    [default]\n          method = "gptq"' in told
-    assert "23,040 bytes of cache each (12,240 at --kv-bits 8, 7,200 at 4)" in told
+    assert "23,040 bytes of cache each (12,240 at --kv-bits 8, 7,344 at 4)" in told
 
 
 def test_a_program_reads_the_same(folder, capsys):
@@ -167,7 +181,7 @@ def test_a_program_reads_the_same(folder, capsys):
     assert cli.main(["show", "lossy", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["recipe"] == RECIPE
-    assert told["context_bytes_by_kv_bits"] == {"16": 23_040, "8": 12_240, "4": 7_200}
+    assert told["context_bytes_by_kv_bits"] == {"16": 23_040, "8": 12_240, "4": 7_344}
     (found,) = told["quality"]
     assert (found["levers"], found["kl"], found["stale"]) == (
         FOUR,
@@ -175,3 +189,9 @@ def test_a_program_reads_the_same(folder, capsys):
         "measured on other weights",
     )
     assert found["perplexity_ratio"] == pytest.approx(1.01)
+
+
+def test_a_page_takes_what_room_and_roofline_count_for_its_tokens(smollm2):
+    for bits in KV_BITS:
+        runner = NativeRunner(smollm2, EngineConfig(kv_bits=bits, cache_bytes=1 << 26))
+        assert runner.page_bytes == PAGE * awake(smollm2, bits).context_bytes

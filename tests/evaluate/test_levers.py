@@ -32,10 +32,9 @@ def test_weights_that_were_measured_are_a_lever(folder):
     assert list(active(EngineConfig(), folder, [row(WEIGHTS)])) == ["weights", "activations"]
 
 
-def test_floats_are_multiplied_as_they_are(tmp_path):
+def test_a_model_of_bf16_rounds_to_that(tmp_path):
     model = store.pull(str(toy.toy_gguf(tmp_path / "toy.gguf"))).model
-    assert active(EngineConfig(), model.folder) == {}
-    assert active(EngineConfig(kv_bits=8), model.folder) == {"kv": "int8"}
+    assert active(EngineConfig(), model.folder) == {"activations": "bf16"}
 
 
 def test_a_damaged_recipe_is_named(folder):

@@ -32,7 +32,7 @@ def test_a_lever_is_listed_with_its_loss(folder):
     said, listed = asked(folder, "--kv-bits", "8", "--loss-budget", "kl=0.004")
     assert "levers   activations int8: KL 0.003 (" in said
     assert "         together: KL 0.0035 (" in said
-    assert "of 8 bits" in said
+    assert f"0.05 GB of 8 bits, {64 * (50_000_000 // (64 * 12_240)):,} tokens" in said
     assert listed["object"] == "model"
     about = listed["farthing"]
     assert about["kv_bits"] == 8
