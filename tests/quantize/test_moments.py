@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from farthing.ops import reference
 from farthing.quantize import desk as desks
+from farthing.quantize.result import Quantized
 from farthing.quantize.run import Progress, quantize
 from farthing.quantize.source import Source
 from farthing.quantize.types import Choice, Moments, Weights
@@ -19,7 +20,7 @@ from quantize import toys
 SAMPLES = toys.some_samples(17, 30, 9, 17)
 
 
-def inputs_of(source: Source) -> dict[int, NDArray[np.float32]]:
+def inputs_of(source: Source | Quantized) -> dict[int, NDArray[np.float32]]:
     """By the place of a linear in the page: all that came into it, over all samples."""
     found: dict[int, list[Any]] = {}
     real = reference.linear
@@ -62,6 +63,24 @@ def test_moments_are_those_of_the_page(
         assert ours.count == len(x) == 73
         np.testing.assert_allclose(ours.hessian, x.T @ x, atol=1e-4 * np.abs(x.T @ x).max())
         np.testing.assert_allclose(ours.magnitude, np.abs(x).sum(0), rtol=1e-3)
+
+
+def test_inputs_are_made_by_what_is_quantized_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = toys.dense(tmp_path / "model")
+    given: list[Moments] = []
+    real = desks.rounded
+
+    def heard(weight: Weights, choice: Choice, moments: Any, factor: Any) -> Matrix:
+        given.append(moments)
+        return real(weight, choice, moments, factor)
+
+    monkeypatch.setattr(desks, "rounded", heard)
+    recipe = toys.Same("gptq", others=(("embed_tokens.weight", toys.KEEP),))
+    out = quantize(source, SAMPLES, recipe, tmp_path / "work", silent)
+    for ours, x in zip(given, inputs_of(out).values(), strict=False):
+        np.testing.assert_allclose(ours.hessian, x.T @ x, atol=1e-4 * np.abs(x.T @ x).max())
 
 
 class Unrounded:

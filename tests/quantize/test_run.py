@@ -131,3 +131,27 @@ def test_done_work_is_not_done_again(models: dict[str, Source], tmp_path: Path) 
         raise AssertionError(progress)
 
     assert quantize(source, SAMPLES, toys.Same("gptq"), tmp_path, never).outcomes == first.outcomes
+
+
+@pytest.mark.parametrize("method", ["rtn", "gptq"])
+def test_a_tied_head_is_quantized_once(method: Any, tmp_path: Path) -> None:
+    source = toys.dense(tmp_path / "model", tie_word_embeddings=True)
+    assert "lm_head.weight" not in source.names()
+    out = quantize(source, SAMPLES, toys.Same(method, toys.INT8), tmp_path / "work", silent)
+    assert [o.name for o in out.outcomes].count("model.embed_tokens.weight") == 1
+    theirs = toys.page_logits(source.config, source, SAMPLES)
+    assert divergence(theirs, toys.page_logits(out.config, out, SAMPLES)).mean < 0.01
+
+
+@pytest.mark.parametrize("method", ["rtn", "awq", "gptq"])
+def test_matrices_in_pieces_are_the_same(
+    method: Any, models: dict[str, Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, recipe = models["deepseek_v3"], toys.Same(method)
+    whole = toys.held(quantize(source, SAMPLES, recipe, tmp_path / "whole", silent))
+    monkeypatch.setattr("farthing.quantize.check.PIECE", 32 * 64)
+    cut = toys.held(quantize(source, SAMPLES, recipe, tmp_path / "cut", silent))
+    for name, tensor in whole.items():
+        for a, b in zip(pieces(tensor), pieces(cut[name]), strict=True):
+            # products of other shapes may round otherwise
+            assert np.mean(a != b) <= (0 if method == "rtn" else 1e-3)
