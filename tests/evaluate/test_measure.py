@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from toys import VOCABULARY, ids, toy
 
+from farthing import machine
 from farthing.errors import InputError
 from farthing.evaluate import measure, texts
 from farthing.evaluate.interval import interval, starts
@@ -71,7 +72,7 @@ def test_rows_of_weights_and_engine_against_the_original(
     weights, engine = rows
     assert weights.levers == {"weights": "4-f16 g32"} and weights.isa is None
     assert engine.levers == {"weights": "4-f16 g32", "activations": "int8"} and engine.isa
-    assert 0.01 < weights.loss.kl.mean
+    assert weights.loss.kl.mean > 0.01
     assert weights.loss.added is None
     assert engine.loss.added is not None
     expected = engine.loss.kl.mean - weights.loss.kl.mean
@@ -202,3 +203,25 @@ def test_a_text_may_begin_with_what_generation_settings_name(tmp_path: Path) -> 
     """Some models name their ids there alone."""
     model = toy(tmp_path / "toy", bos_token_id=None, eos_token_id=None)
     assert int(texts.written(model, seed=0, length=8, tokens=8).sequences[0][0]) == 2
+
+
+def test_a_reference_that_memory_does_not_hold_is_refused_with_figures(
+    full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little = machine.Memory(total=1 << 20, available=1 << 10, limit=None)
+    monkeypatch.setattr(machine, "memory", lambda: little)
+    with pytest.raises(InputError, match=r"full takes 0\.0 GB of memory as fp32, and 0\.0 GB are"):
+        reference_reading(full)
+
+
+def test_a_model_whose_logits_overflow_is_named(full: Path) -> None:
+    reading = reference_reading(full)
+
+    class Overflown:
+        name, shape = "overflown", reading.shape
+
+        def logits(self, tokens):
+            return reading.logits(tokens) * np.float32(np.inf)
+
+    with pytest.raises(InputError, match="the measured model gives NaN or infinite logits"):
+        measure.compare(reading, [Overflown()], [ids(20)])
