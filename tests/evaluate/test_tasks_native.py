@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from farthing.config import EngineConfig
+from farthing.engine.types import Step
 from farthing.errors import ContextTooLong
 from farthing.evaluate import readings
 from farthing.evaluate.tasks import native, runs
@@ -31,9 +33,10 @@ def pairs(model: Native) -> list[Pair]:
     ids = model.tokenizer.encode(TEXT)
     ends = [" Paris", " Rome", " a city of light", " London, the city on the river Thames"]
     made = []
-    for length in (1, 63, 64, 65, 129, 150):
-        for end in ends[: 1 + length % 4]:
+    for length in (1, 63, 64, 65, 128, 150):
+        for end in ends:
             made.append(Pair(ids[:length], model.tokenizer.encode(end)))
+    made += [Pair([start], ids[:2]) for start in range(1000, 1010)]
     return made
 
 
@@ -63,9 +66,17 @@ def test_branches_have_the_likelihoods_of_whole_sequences(model: Native, smollm2
 def test_few_pages_and_few_rows_change_nothing(model: Native, monkeypatch):
     asked = pairs(model)
     plenty = model.loglikelihoods(asked, deaf)
-    monkeypatch.setattr(runs, "LOGITS_BYTES", 3 * 4 * model.runner.vocabulary)
+    inner, seen = model.runner.logits, []
+
+    def logits(step: Step) -> NDArray[np.float32]:
+        seen.append((int(step.tables.max()), len(step.rows)))
+        return inner(step)
+
+    monkeypatch.setattr(model.runner, "logits", logits)
     monkeypatch.setattr(model.runner, "pages", 4)
+    monkeypatch.setattr(runs, "LOGITS_BYTES", 3 * 4 * model.runner.vocabulary)
     assert model.loglikelihoods(asked, deaf) == plenty
+    assert max(seen)[0] == 3 and max(rows for _, rows in seen) == 3
 
 
 def test_a_shared_context_is_read_once(model: Native, monkeypatch):
@@ -107,6 +118,13 @@ def test_texts_end_before_a_stop_and_do_not_depend_on_their_neighbours(model: Na
     assert together == [model.generate([prompt], sample, deaf)[0] for prompt in prompts]
     assert together[0].text == " four,"
     assert all("\n" not in written.text for written in together)
+
+
+def test_a_stop_token_is_counted_and_not_shown(model: Native, monkeypatch):
+    monkeypatch.setattr(model.tokenizer, "stop_ids", model.tokenizer.encode(" five"))
+    prompt = model.tokenizer.encode("One, two, three,")
+    (written,) = model.generate([prompt], Sample(max_tokens=24), deaf)
+    assert written == (" four,", 3)
 
 
 def test_choices_differ_and_come_again(model: Native):

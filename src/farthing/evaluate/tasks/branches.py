@@ -42,7 +42,6 @@ class Branch:
             pages,
             at=shared * PAGE,
             first=len(self.context) - 1,
-            owned=shared,
             targets=np.array([[*self.body, last] for last in self.lasts], np.int32),
         )
 
@@ -141,7 +140,7 @@ def _group(branches: Sequence[Branch], page: int) -> tuple[Wave, int]:
     page += full
     if full:
         head, nothing = np.array(context[: full * PAGE], np.int32), np.empty((0, 0), np.int32)
-        wave.shared.append(Run(head, shared, at=0, first=len(head), owned=0, targets=nothing))
+        wave.shared.append(Run(head, shared, at=0, first=len(head), targets=nothing))
     for branch in branches:
         own = list(range(page, page + branch.pages - full))
         page += len(own)

@@ -42,8 +42,6 @@ class Run:
     pages: list[int]
     at: int
     first: int
-    owned: int
-    """Of its pages those before this one are another's: filled already."""
     targets: Ints
     """[C, R] the tokens of each of C continuations: they follow the R from `first` on."""
     terms: list[NDArray[np.float64]] = field(default_factory=list)
@@ -104,7 +102,7 @@ def _step(runner: Reads, parts: Sequence[tuple[Run, int]]) -> None:
     for table, (run, length) in zip(tables, parts, strict=True):
         had, needed = -(-run.at // PAGE), -(-(run.at + length) // PAGE)
         table[:needed] = run.pages[:needed]
-        fresh += run.pages[max(had, run.owned) : needed]
+        fresh += run.pages[had:needed]
     logits = runner.logits(
         Step(
             tokens=np.concatenate([run.tokens[run.at : run.at + n] for run, n in parts]),
