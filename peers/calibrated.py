@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -86,15 +88,18 @@ def other(name: str, reference: Path, under: Path, samples: Samples) -> Made:
     ids, folder = under / "samples.npy", under / name
     np.save(ids, np.stack(samples))
     began = perf_counter()
-    subprocess.run(
-        [install.other(name), Path(__file__).with_name(script), reference, folder, *words, ids],
-        check=True,
-        capture_output=True,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"},
-    )
+    ran([install.other(name), Path(__file__).with_name(script), reference, folder, *words, ids])
     # auto-round saves into a folder of its own below
     saved = next(folder.rglob("config.json")).parent
     return of_folder(f"{name}, 4.5 bits", saved, perf_counter() - began)
+
+
+def ran(words: Sequence[str | Path]) -> None:
+    """Ends the comparison with the program's last words if it fails. No hub is asked."""
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | offline)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, words))} failed:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
 def of_folder(name: str, folder: Path, seconds: float) -> Made:

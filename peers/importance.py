@@ -46,5 +46,6 @@ def collect(checkpoint: opened.Opened, samples: Sequence[Ids]) -> dict[str, NDAr
 
 
 def save(path: Path, found: dict[str, NDArray[np.float32]]) -> Path:
-    np.savez(path, **found)
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **found)
     return path

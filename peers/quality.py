@@ -11,7 +11,6 @@ JSON line.
 import argparse
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +57,8 @@ def main() -> int:
     options, began = arguments(), perf_counter()
     install.llama()
     shipped, load_before = shipped_gguf(), os.getloadavg()
-    found, more = [], {}
+    found: list[Found] = []
+    more: dict[str, Any] = {}
     for name in options.references:
         say(f"reference: {name}")
         reference = references.made(name, shipped, ROOT)
@@ -73,7 +73,7 @@ def main() -> int:
     more |= {
         "levers_of": f"{OURS_4_5}, {options.references[0]}, against its own weights in fp32",
         "calibration": {"samples": options.samples, "tokens": LENGTH, "text": "its own"},
-        "threads": options.threads or machine.cores().usable,
+        "threads": machine.cores().usable,
         "load_average": {"before": load_before, "after": os.getloadavg()},
         "seconds": round(perf_counter() - began, 1),
     }
@@ -88,7 +88,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, help="of calibration, 512 tokens each")
     parser.add_argument("--tokens", type=int, help="measured on, of each of the two texts")
     parser.add_argument("--others", nargs="*", default=(), choices=tuple(calibrated.OTHERS))
-    parser.add_argument("--threads", type=int, default=0, help="0: one for each core")
     options = parser.parse_args()
     options.references = options.references or references.NAMES
     options.samples = options.samples or (32 if options.quick else 128)
@@ -154,11 +153,7 @@ def llama(name: str, reference: Path, folder: Path, form: str, *words: str) -> c
     path = folder / f"{calibrated.place(name)}.gguf"
     script = Path(__file__).with_name("llama_quantizer.py")
     began = perf_counter()
-    subprocess.run(
-        [install.PYTHON, script, reference / references.GGUF, path, form, *words],
-        check=True,
-        capture_output=True,
-    )
+    calibrated.ran([install.PYTHON, script, reference / references.GGUF, path, form, *words])
     return calibrated.of_gguf(name, path, perf_counter() - began)
 
 
