@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from farthing.config import EngineConfig
+from farthing.engine.isa import choose_isa
 from farthing.evaluate import opened
 from farthing.evaluate.budget import Budget, ratio
 from farthing.evaluate.kv import lever
@@ -100,14 +101,8 @@ def verdicts(rows: list[Row], on: Levers, budget: Budget = NONE) -> list[Verdict
     sets = [{name: value} for name, value in on.items()]
     if len(sets) > 1:
         sets.append(dict(on))
-    isa = _isa() if rows else None
+    isa = choose_isa() if rows else None
     return [_verdict(rows, levers, budget, isa) for levers in sets]
-
-
-def _isa() -> str:
-    from farthing.engine.runner import choose_isa  # the models' pages: for nothing in a server
-
-    return choose_isa()
 
 
 def _verdict(rows: list[Row], levers: Levers, budget: Budget, isa: str | None) -> Verdict:
