@@ -37,8 +37,8 @@ def kind_of(what: str, form: Form, columns: int) -> Kind:
     found = _KINDS.get((form.bits, form.offset))
     if found is None or form.lookup != "none" or form.scale not in ("f16", "f32"):
         raise FormatError(
-            f"{what}: no block of Q4_0, Q4_1 and Q8_0 holds {form.name}; quantize it to 4 bits, with"
-            f" a minimum or without, or to 8 bits without one"
+            f"{what}: no block of Q4_0, Q4_1 and Q8_0 holds {form.name}; quantize it to 4 bits,"
+            f" with a minimum or without, or to 8 bits without one"
         )
     if columns % found.values:
         raise FormatError(f"{what}: rows of {columns}; {found.name} takes multiples of 32 alone")
