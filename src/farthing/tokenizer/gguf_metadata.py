@@ -12,7 +12,8 @@ from farthing.errors import FormatError
 from farthing.tokenizer.splits import GPT2, SPLITS
 
 NAMES = ("gpt-2", "smollm", "qwen2", "llama-bpe")
-"""Of splits, those that are written; each was held to llama.cpp's own ids."""
+"""Of splits, those that are written. The ids of smollm and qwen2 were held to llama.cpp's own; the
+others are told by their patterns, which must be the same to the letter."""
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 _ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 _STOPS = ("eos", "eot", "eom")
