@@ -16,7 +16,7 @@ from farthing.bench.off_grid import rounded
 from farthing.config import EngineConfig
 from farthing.evaluate import measure, opened, texts
 from farthing.evaluate.interval import starts
-from farthing.evaluate.readings import engine_reading, reference_reading
+from farthing.evaluate.readings import Reading, engine_reading, reference_reading
 from farthing.evaluate.tasks import made, native
 from farthing.evaluate.tasks.page import Page
 from farthing.evaluate.tasks.reference import Reference
@@ -60,7 +60,7 @@ def weights(model: Path) -> dict[str, safetensors.Tensor]:
 def quality(model: Path, theirs: Path, *, tokens: int, items: int) -> dict[str, Any]:
     """Same top and KL of both sides on text that the model itself writes and on prose; tasks."""
     judge = reference_reading(model)
-    sides = {
+    sides: dict[str, Reading] = {
         OURS: engine_reading(model),
         PEER: TransformersReading(theirs, judge.shape, torch.bfloat16),
     }
@@ -84,7 +84,7 @@ def quality(model: Path, theirs: Path, *, tokens: int, items: int) -> dict[str, 
 
 def tasks(model: Path, judge: Any, peer: Any, tokenizer: Any, items: int) -> list[TaskShare]:
     """Made by a program (evaluate/tasks/made.py): multiple choice, and words to be written."""
-    models = {
+    models: dict[str, Any] = {
         "reference": Page(judge, tokenizer),
         "peer": Reference(peer, tokenizer),
         "ours": native.open(model, EngineConfig()),

@@ -14,6 +14,7 @@ class TransformersReading:
     def __init__(self, folder: Path, shape: Shape, dtype: torch.dtype) -> None:
         """`shape` is the model's, as ours reads it."""
         self.name, self.shape = f"transformers, {dtype}", shape
+        transformers.utils.logging.disable_progress_bar()
         self.model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
 
     def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
