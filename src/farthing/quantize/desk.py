@@ -74,6 +74,8 @@ class Desk:
             weight = self.rows(one, rows, index)
             with named(label(one, index)):
                 matrix = rounded(weight, choice, moments, factor)
+            if choice.method == "gptq" and factor is not None:
+                weight = factor.aim(weight)
             self.writer.add(one.name, one.shape, matrix, _at(index))
             got = matrix.dequantize()
             lost += energy(got - weight, moments)

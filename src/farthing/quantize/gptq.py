@@ -82,6 +82,10 @@ class Factor:
             drift[:, order] = told
         return cls(order=order, upper=upper, cost=cost, hessian=damped, drift=drift)
 
+    def aim(self, weight: Weights) -> Weights:
+        """The weights whose outputs are to be met: W' of `of`."""
+        return weight if self.drift is None else weight + weight @ self.drift
+
 
 def gptq(weight: Weights, form: Form, hessian: Weights | Factor) -> Matrix:
     """Weight [N, K] in `form`, at little error of its outputs on inputs of this Hessian.
@@ -91,8 +95,7 @@ def gptq(weight: Weights, form: Form, hessian: Weights | Factor) -> Matrix:
     """
     check(weight, form)
     factor = hessian if isinstance(hessian, Factor) else Factor.of(hessian)
-    if factor.drift is not None:
-        weight = weight + weight @ factor.drift
+    weight = factor.aim(weight)
     grid = search(weight, form, factor.cost)
     codes = np.empty(weight.shape, np.uint8)
     for at in range(0, len(weight), ROWS):

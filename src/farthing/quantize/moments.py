@@ -20,6 +20,8 @@ class Gathering:
         self.count = 0
         self.hessian = np.zeros((width, width), np.float32)
         self.magnitude = np.zeros(width, np.float32)
+        self.compared = 0
+        self.drift: Weights | None = None
 
     def add(self, x: Weights) -> None:
         """Rows [T, K], which have to lie in one piece: BLAS then makes half of a product."""
@@ -29,10 +31,21 @@ class Gathering:
             self.hessian[a:b, :b] += x[:, a:b].T @ x[:, :b]
         self.magnitude += np.abs(x).sum(0)
 
+    def compare(self, before: Weights, x: Weights) -> None:
+        """Rows [T, K] that were added, and what they were before anything was quantized."""
+        drift = np.matmul((before - x).T, x, dtype=np.float32)
+        self.drift = drift if self.drift is None else self.drift + drift
+        self.compared += len(x)
+
     def done(self) -> Moments:
+        drift = self.drift
+        if drift is not None:
+            drift *= np.float32(self.count / self.compared)
         for a, b in self._blocks():
             self.hessian[:a, a:b] = self.hessian[a:b, :a].T
-        return Moments(count=self.count, hessian=self.hessian, magnitude=self.magnitude)
+        return Moments(
+            count=self.count, hessian=self.hessian, magnitude=self.magnitude, drift=drift
+        )
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
         for a in range(0, len(self.hessian), BLOCK):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from farthing import __version__
 from farthing.formats.packed_header import size_of
 from farthing.formats.types import Layout
-from farthing.quantize import check, experts, fold
+from farthing.quantize import check, exact, experts, fold
 from farthing.quantize.desk import Desk
 from farthing.quantize.result import Quantized
 from farthing.quantize.sections import Plan, Section, plan_of, standins
@@ -84,10 +84,12 @@ class _Run:
             self.made |= set(writer.index.tensors)
 
     def room(self) -> int:
-        """Bytes on the disk, at most: the tensors, two streams, what passes leave to others."""
+        """Bytes on the disk, at most: the tensors, two streams, what passes leave to others; and
+        for some tokens again."""
         changed = {name: c.form for name, c in self.chosen.items() if c.form is not None}
         layouts = [Layout(self.source.layout(name).shape, form) for name, form in changed.items()]
         tokens = sum(map(len, self.samples))
+        tokens += min(tokens, max(exact.TOKENS, *map(len, self.samples), 0))
         return sum(map(size_of, layouts)) + 4 * tokens * max(
             2 * section.source.width + sum(note.out.width for note in section.notes)
             for section in self.plan.sections[:-1]
@@ -111,10 +113,22 @@ class _Run:
             embed(walk, section.notes[0], np.concatenate(self.samples))
         else:
             fold.fold(walk)
+            self._beside(number, walk)
         settle_without_data(section, desk, ("experts",))
         walk.calibrate(experts.settle)
         if number < self.last:
             walk.write(Rows.zeros(writer.stream, chunks[-1].stop, section.out.width))
+
+    def _beside(self, number: int, walk: Walk) -> None:
+        """The walk learns what its inputs were. The embedding, hardly rounded, counts as exact."""
+        if not exact.wanted(self.plan, self.chosen) or walk.section is self.plan.sections[-1]:
+            return
+        section, writer, chunks = walk.section, walk.desk.writer, exact.some(walk.chunks)
+        before = self.place.stream(0) if number == 1 else self.place.exact(number - 1)
+        start = Rows(before, chunks[-1].stop, section.source.width)
+        walk.exact = exact.play(
+            section, self.source, chunks, start, writer.exact, writer.scratch, walk.finite
+        )
 
     def _known(self, number: int, section: Section, chunks: list[Chunk]) -> dict[Any, Rows]:
         if number == 0:

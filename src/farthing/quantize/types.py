@@ -48,7 +48,8 @@ class Moments:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What quantizing one matrix did. `error` is |Wx - Qx|^2 / |Wx|^2 over the calibration rows,
-    or of the weights alone where there were none; `seen` is how many rows that was."""
+    W being what it aimed at, or of the weights alone where there were none; `seen` is how many rows
+    that was."""
 
     name: str
     choice: Choice

@@ -31,6 +31,8 @@ class Walk:
         self.section, self.desk, self.chunks, self.known = section, desk, chunks, known
         self.tokens = chunks[-1].stop if chunks else 0
         self.player = Player(desk.numbers)
+        self.exact: dict[Symbol, Rows] = {}
+        """Inputs of linears as they were before anything was quantized, of the first tokens."""
 
     def scratch(self, width: int) -> Rows:
         folder = self.desk.writer.scratch
@@ -104,6 +106,9 @@ class Walk:
             for symbol, parts in gathered.items():
                 for part, x in zip(parts, np.split(values[symbol], heads, 1), strict=True):
                     part.add(x)
+                before = self.exact.get(symbol)
+                if before is not None and heads == 1 and chunk.stop <= before.count:
+                    parts[0].compare(before.read(chunk.start, chunk.stop), values[symbol])
 
         self.over(gathered, visit, keep)
         for parts in gathered.values():
@@ -132,7 +137,7 @@ class Walk:
         if all(self.desk.chosen[one.name].method != "gptq" for one in waiting):
             return None
         with named(waiting[0].name):
-            return Factor.of(moments.hessian)
+            return Factor.of(moments.hessian, moments.drift)
 
 
 def ahead(play: Callable[[Chunk], Values], chunks: list[Chunk]) -> Generator[tuple[Chunk, Values]]:

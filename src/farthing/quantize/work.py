@@ -4,6 +4,7 @@
     section-0003/   weights   packed matrices and fp32 vectors, one after another
                     index     msgpack: where each lies, and what came of it (Index)
                     stream    the residual stream after it; of the last section alone
+                    exact     the same of some samples in the model as it was; likewise
     partial/        the section in the making
 
 A section appears by one renaming. Knows nothing of how weights are made.
@@ -28,7 +29,7 @@ from farthing.quantize.types import Outcome
 from farthing.store.space import clear_when_full
 from farthing.weight import Form, Matrix, pack
 
-KEY, PARTIAL, STREAM = "key", "partial", "stream"
+KEY, PARTIAL, STREAM, EXACT = "key", "partial", "stream", "exact"
 SECTION = re.compile(r"section-\d{4,}")
 ONE = -1
 """The index of a tensor that is no stack."""
@@ -58,6 +59,10 @@ class Writer:
     @property
     def stream(self) -> Path:
         return self.folder / STREAM
+
+    @property
+    def exact(self) -> Path:
+        return self.folder / EXACT
 
     @property
     def scratch(self) -> Path:
@@ -141,6 +146,10 @@ class Work:
         """The residual stream that section `number` left."""
         return self.section(number) / STREAM
 
+    def exact(self, number: int) -> Path:
+        """The same as it was before anything was quantized, of the first tokens."""
+        return self.section(number) / EXACT
+
     def index(self, number: int) -> Index:
         path = self.section(number) / "index"
         try:
@@ -191,6 +200,7 @@ class Work:
         shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
         for number in range(self.done - 1):
             self.stream(number).unlink(missing_ok=True)
+            self.exact(number).unlink(missing_ok=True)
 
 
 def _known(name: str) -> bool:

@@ -1,0 +1,54 @@
+"""Inputs as they were before: found by playing the source, and made up for where they drifted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from farthing.evaluate.divergence import divergence
+from farthing.quantize import check, exact
+from farthing.quantize.run import quantize
+from farthing.quantize.sections import plan_of
+from farthing.quantize.stream import chunks_of
+from quantize import toys
+from small_mixtures import CASES
+
+SAMPLES = toys.some_samples(*[40] * 24)
+OTHERS = toys.some_samples(*[40] * 8, seed=9)
+
+
+def test_making_up_for_drift_lowers_the_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On samples that calibration did not see."""
+    source = toys.dense(tmp_path / "model", few=24, num_hidden_layers=4)
+    theirs = toys.page_logits(source.config, source, OTHERS)
+
+    def loss(work: str) -> float:
+        made = quantize(source, SAMPLES, toys.Same("gptq"), tmp_path / work, lambda told: None)
+        return divergence(theirs, toys.page_logits(made.config, made, OTHERS)).mean
+
+    told = loss("told")
+    monkeypatch.setattr(exact, "wanted", lambda plan, chosen: False)
+    assert told < 0.9 * loss("untold")
+
+
+@pytest.mark.parametrize(
+    ("case", "method", "expected"),
+    [("llama", "gptq", True), ("llama", "awq", False), ("llama", "rtn", False)]
+    + [(case, "gptq", False) for case in CASES],
+)
+def test_only_where_one_input_stands_for_the_other(
+    case: str, method: str, expected: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    source = toys.dense(folder) if case == "llama" else toys.mixed(folder, case)
+    plan = plan_of(source.config, source.names())
+    assert exact.wanted(plan, check.chosen(source, plan, toys.Same(method))) == expected
+
+
+def test_whole_samples_are_played_again_and_at_least_one() -> None:
+    long = chunks_of([np.zeros(exact.TOKENS + 5, np.int32)] * 2, 8)
+    short = chunks_of([np.zeros(4000, np.int32)] * 30, 8)
+    assert exact.some(long) == long[:1]
+    assert exact.some(short)[-1].stop <= exact.TOKENS < exact.some(short)[-1].stop + 4096
