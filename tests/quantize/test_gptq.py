@@ -6,8 +6,10 @@ import pytest
 from farthing.errors import InputError
 from farthing.quantize.gptq import DAMP, Factor, gptq
 from farthing.quantize.grid import Grid, search
+from farthing.quantize.moments import Gathering
 from farthing.quantize.refine import refined
 from farthing.quantize.rtn import rtn
+from farthing.quantize.types import Drift
 from farthing.weight import Form, pack, unpack
 from quantize.layers import FORMS, NAMES, layer, loss
 
@@ -103,7 +105,8 @@ def test_what_was_lost_before_is_made_up_for_where_the_input_tells_it(seed):
     before, now = x @ first.T, x @ rtn(first, coarse).dequantize().T
     seen, unseen = slice(0, 768), slice(768, None)
     hessian = now[seen].T @ now[seen]
-    aimed = Factor.of(hessian, (before - now)[seen].T @ now[seen])
+    drift = Drift(moved=(before - now)[seen].T @ now[seen], hessian=hessian)
+    aimed = Factor.of(hessian, drift)
     exact = before[unseen] @ weight.T
     plain, made = (
         ((exact - now[unseen] @ gptq(weight, INT4, f).dequantize().T) ** 2).sum()
@@ -115,7 +118,7 @@ def test_what_was_lost_before_is_made_up_for_where_the_input_tells_it(seed):
 def test_no_drift_is_as_none_was_told():
     weight, x = layer(13)
     hessian = x.T @ x
-    told = Factor.of(hessian, np.zeros_like(hessian))
+    told = Factor.of(hessian, Drift(moved=np.zeros_like(hessian), hessian=hessian))
     np.testing.assert_array_equal(
         gptq(weight, INT4, told).dequantize(), gptq(weight, INT4, hessian).dequantize()
     )
@@ -126,13 +129,29 @@ def test_the_drift_is_a_regression_on_the_input():
     weight, x = layer(14)
     turn = np.eye(192, dtype=np.float32) + 0.1 * layer(15, rows=192)[0] / 14
     hessian = x.T @ x
-    factor = Factor.of(hessian, (x @ turn.T - x).T @ x)
+    factor = Factor.of(hessian, Drift(moved=(x @ turn.T - x).T @ x, hessian=hessian))
     exact, plain, aimed = (
         x @ turn.T @ weight.T,
         x @ weight.T,
         x @ (weight + weight @ factor.drift).T,
     )
     assert ((exact - aimed) ** 2).sum() < 0.01 * ((exact - plain) ** 2).sum()
+
+
+def test_a_few_large_rows_among_those_compared_are_not_taken_for_more():
+    """A quarter of the rows was compared, and a direction of its own is in that quarter alone."""
+    weight, x = layer(16)
+    few = x[: len(x) // 4].copy()
+    few[3] += 300 * np.eye(192, dtype=np.float32)[7]
+    turned = few @ (np.eye(192, dtype=np.float32) + 0.1 * layer(17, rows=192)[0] / 14).T
+    gathered = Gathering(192)
+    gathered.add(few)
+    gathered.compare(turned, few)
+    gathered.add(x[len(few) :])
+    moments = gathered.done()
+    aimed = Factor.of(moments.hessian, moments.drift).aim(weight)
+    exact, plain = turned @ weight.T, few @ weight.T
+    assert ((exact - few @ aimed.T) ** 2).sum() < 0.02 * ((exact - plain) ** 2).sum()
 
 
 def test_one_factor_serves_all_that_read_the_input_and_rows_in_pieces():

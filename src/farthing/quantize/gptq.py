@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from farthing.errors import InputError
 from farthing.quantize.grid import Grid, check, finite, inverse, search
 from farthing.quantize.refine import refined
-from farthing.quantize.types import Weights
+from farthing.quantize.types import Drift, Weights
 from farthing.weight import Form, Matrix
 
 DAMP = 0.03
@@ -48,20 +48,20 @@ class Factor:
     drift: Weights | None = None
 
     @classmethod
-    def of(cls, hessian: Weights, drift: Weights | None = None) -> Self:
-        """From the sum of x xT [K, K], and with `drift` D the sum of (x' - x) xT; or both means.
+    def of(cls, hessian: Weights, drift: Drift | None = None) -> Self:
+        """From the sum or mean of x xT [K, K].
 
-        x' is the input as it was before anything was quantized. The weights then aim at W x', as
-        well as W' x can: W' = W + W D inverse(H), a regression (GPTAQ, 2504.02692, has the idea).
-        Raises InputError if it is not finite, saw no data, or is the Hessian of nothing.
+        With `drift`, where x' is the input as it was before anything was quantized, the weights aim
+        at W x' as well as W' x can: W' = W + W D inverse(H), a regression on the rows that D and H
+        are both of (GPTAQ, 2504.02692, has the idea). Raises InputError if it is not finite, saw no
+        data, or is the Hessian of nothing.
         """
         finite(hessian, "hessian")
         energy = np.diag(hessian).astype(np.float64)
         if not energy.max() > 0:
             raise InputError("the Hessian is zero: no calibration data; give this layer tokens")
         order = np.argsort(-energy, kind="stable")
-        damped = (hessian / energy.mean()).astype(np.float32)
-        damped[np.diag_indices_from(damped)] += np.float32(DAMP)
+        damped = _damped(hessian)
         last = order[::-1]
         try:
             lower = np.linalg.cholesky(damped[np.ix_(last, last)].astype(np.float64))
@@ -75,16 +75,31 @@ class Factor:
         cost = np.empty(len(order), np.float32)
         cost[order] = 1 / np.diag(upper) ** 2
         upper = np.ascontiguousarray(upper, np.float32)
-        if drift is not None:
-            finite(drift, "drift")
-            told = (drift[:, order] / np.float32(energy.mean())) @ upper.T @ upper
-            drift = np.empty_like(told)
-            drift[:, order] = told
-        return cls(order=order, upper=upper, cost=cost, hessian=damped, drift=drift)
+        told = None if drift is None else _regression(drift)
+        return cls(order=order, upper=upper, cost=cost, hessian=damped, drift=told)
 
     def aim(self, weight: Weights) -> Weights:
         """The weights whose outputs are to be met: W' of `of`."""
         return weight if self.drift is None else weight + weight @ self.drift
+
+
+def _damped(hessian: Weights) -> Weights:
+    """Its mean energy 1, and DAMP more in every direction."""
+    out: Weights = (hessian / np.diag(hessian).astype(np.float64).mean()).astype(np.float32)
+    out[np.diag_indices_from(out)] += np.float32(DAMP)
+    return out
+
+
+def _regression(drift: Drift) -> Weights:
+    """[K, K]: what of x' - x can be told from x."""
+    finite(drift.moved, "drift")
+    finite(drift.hessian, "hessian of what drifted")
+    mean = np.diag(drift.hessian).astype(np.float64).mean()
+    if not mean > 0:
+        return np.zeros_like(drift.moved)
+    moved = (drift.moved / mean).astype(np.float64)
+    told = np.linalg.solve(_damped(drift.hessian).astype(np.float64), moved.T).T
+    return np.ascontiguousarray(told, np.float32)
 
 
 def gptq(weight: Weights, form: Form, hessian: Weights | Factor) -> Matrix:

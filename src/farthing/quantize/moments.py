@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from farthing.quantize.types import Moments, Weights
+from farthing.quantize.types import Drift, Moments, Weights
 
 BLOCK = 2048
 """Columns of a Hessian made at once: what is added to a wide one then takes little room."""
@@ -20,8 +20,8 @@ class Gathering:
         self.count = 0
         self.hessian = np.zeros((width, width), np.float32)
         self.magnitude = np.zeros(width, np.float32)
-        self.compared = 0
-        self.drift: Weights | None = None
+        self.moved: Weights | None = None
+        self.compared: Weights | None = None
 
     def add(self, x: Weights) -> None:
         """Rows [T, K], which have to lie in one piece: BLAS then makes half of a product."""
@@ -32,20 +32,27 @@ class Gathering:
         self.magnitude += np.abs(x).sum(0)
 
     def compare(self, before: Weights, x: Weights) -> None:
-        """Rows [T, K] that were added, and what they were before anything was quantized."""
-        drift = np.matmul((before - x).T, x, dtype=np.float32)
-        self.drift = drift if self.drift is None else self.drift + drift
-        self.compared += len(x)
+        """All rows [T, K] that were added since the last time, and what they were before anything
+        was quantized. Those not compared come after all that are."""
+        moved = np.matmul((before - x).T, x, dtype=np.float32)
+        self.moved = moved if self.moved is None else self.moved + moved
+        self.compared = self.hessian.copy()
 
     def done(self) -> Moments:
-        drift = self.drift
-        if drift is not None:
-            drift *= np.float32(self.count / self.compared)
-        for a, b in self._blocks():
-            self.hessian[:a, a:b] = self.hessian[a:b, :a].T
+        drift = None
+        if self.moved is not None and self.compared is not None:
+            drift = Drift(moved=self.moved, hessian=self._whole(self.compared))
         return Moments(
-            count=self.count, hessian=self.hessian, magnitude=self.magnitude, drift=drift
+            count=self.count,
+            hessian=self._whole(self.hessian),
+            magnitude=self.magnitude,
+            drift=drift,
         )
+
+    def _whole(self, half: Weights) -> Weights:
+        for a, b in self._blocks():
+            half[:a, a:b] = half[a:b, :a].T
+        return half
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
         for a in range(0, len(self.hessian), BLOCK):

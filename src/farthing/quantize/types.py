@@ -31,18 +31,29 @@ class Choices(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Drift:
+    """Of rows x of an input that were x' before anything was quantized.
+
+    moved [K, K] fp32 is the sum of (x' - x) xT, hessian [K, K] fp32 that of x xT: of the same rows,
+    for a few rows with large numbers can weigh more than all others.
+    """
+
+    moved: Weights
+    hessian: Weights
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Moments:
     """What calibration saw of the input of a linear: `count` rows x of width K.
 
     hessian [K, K] fp32 is the sum of x xT, magnitude [K] fp32 the sum of |x|.
-    drift [K, K] fp32 is the sum of (x' - x) xT, x' being the same input in the model as it was
-    before anything was quantized; from fewer rows, it is scaled up to `count`.
+    drift is that of some of the rows.
     """
 
     count: int
     hessian: Weights
     magnitude: Weights
-    drift: Weights | None = None
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
