@@ -71,10 +71,10 @@ class Factor:
             ) from error
         _invert(lower)
         # H = M MT with M the factor read from its end, so inverse(H) = UT U with U = inverse(M)
-        upper = lower[::-1, ::-1]
+        whole = lower[::-1, ::-1]
         cost = np.empty(len(order), np.float32)
-        cost[order] = 1 / np.diag(upper) ** 2
-        upper = np.ascontiguousarray(upper, np.float32)
+        cost[order] = 1 / np.diag(whole) ** 2
+        upper = np.ascontiguousarray(whole, np.float32)
         told = None if drift is None else _regression(drift)
         return cls(order=order, upper=upper, cost=cost, hessian=damped, drift=told)
 
