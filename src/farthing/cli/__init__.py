@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
 from farthing import __version__
+from farthing.cli import blas
 from farthing.config import settings
 from farthing.errors import FarthingError, InputError
 
@@ -31,6 +32,8 @@ VERBS = {
     "cost": "show what has been spent, and what it would cost elsewhere",
     "doctor": "say what this machine can do, and what is wrong with it",
 }
+PRODUCTS = {"eval", "quantize"}
+"""Verbs that live on NumPy's products."""
 INTERRUPTED = 130
 BROKEN_PIPE = 1
 
@@ -63,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if verb and not verb.startswith("-") and verb not in VERBS:
             raise InputError(unknown(verb))
+        if verb in PRODUCTS:
+            blas.prepare()
         code = make_app(verb)(words)
         sys.stdout.flush()
     except FarthingError as error:

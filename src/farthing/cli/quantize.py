@@ -1,14 +1,12 @@
 """`farthing quantize`: fewer bits a weight, at the least loss."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-PRODUCTS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-"""What NumPy's products heed: once, where NumPy is imported."""
+from farthing.cli import blas
 
 
 def quantize(
@@ -80,8 +78,7 @@ def quantize(
     as_json
         Print one JSON object in place of tables.
     """
-    if threads > 0:
-        os.environ.update(dict.fromkeys(PRODUCTS, str(threads)))
+    blas.prepare(threads)
     # NumPy is first imported here.
     import farthing.cli.quantize_report as report
     from farthing.cli.quantize_job import Job
