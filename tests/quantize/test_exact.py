@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from farthing.evaluate.divergence import divergence
-from farthing.quantize import check, exact
+from farthing.quantize import check, exact, stream
+from farthing.quantize.moments import Gathering
 from farthing.quantize.run import quantize
 from farthing.quantize.sections import plan_of
-from farthing.quantize.stream import chunks_of
+from farthing.quantize.types import Weights
 from quantize import toys
 from small_mixtures import CASES
 
@@ -48,7 +49,26 @@ def test_only_where_one_input_stands_for_the_other(
 
 
 def test_whole_samples_are_played_again_and_at_least_one() -> None:
-    long = chunks_of([np.zeros(exact.TOKENS + 5, np.int32)] * 2, 8)
-    short = chunks_of([np.zeros(4000, np.int32)] * 30, 8)
-    assert exact.some(long) == long[:1]
-    assert exact.some(short)[-1].stop <= exact.TOKENS < exact.some(short)[-1].stop + 4096
+    long, short = [np.zeros(exact.TOKENS + 5, np.int32)] * 2, [np.zeros(4000, np.int32)] * 30
+    assert len(exact.some(long)) == 1
+    assert len(exact.some(short)) == exact.TOKENS // 4000
+
+
+@pytest.mark.parametrize("numbers", [96 * 64, 64 * 64, 40 * 96])
+def test_inputs_are_compared_with_their_own_where_sections_have_other_chunks(
+    numbers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An MLP is wider than attention: its chunks are shorter, and end elsewhere."""
+    source = toys.dense(tmp_path / "model")
+    monkeypatch.setattr(stream, "NUMBERS", numbers)
+    monkeypatch.setattr(exact, "TOKENS", 130)
+    drifts = []
+
+    def compare(self: Gathering, before: Weights, x: Weights) -> None:
+        drifts.append(np.linalg.norm(before - x) / np.linalg.norm(before))
+
+    monkeypatch.setattr(Gathering, "compare", compare)
+    samples = toys.some_samples(40, 40, 30, 40, 20, 40)
+    quantize(source, samples, toys.Same("gptq", toys.INT8), tmp_path / "work", lambda told: None)
+    assert drifts
+    assert max(drifts) < 0.05

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from farthing.formats.types import ALL, Tensors
 from farthing.ops.record import Symbol
@@ -33,9 +34,10 @@ def wanted(plan: Plan, chosen: Mapping[str, Choice]) -> bool:
     return "gptq" in methods and "awq" not in methods and "experts" not in notes
 
 
-def some(chunks: list[Chunk]) -> list[Chunk]:
-    """The first chunks, at least one."""
-    return [chunk for chunk in chunks if chunk.stop <= TOKENS] or chunks[:1]
+def some(samples: list[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
+    """The first samples, at least one: the same of every section, however wide its chunks are."""
+    ends = np.cumsum([len(sample) for sample in samples])
+    return samples[: max(int((ends <= TOKENS).sum()), 1)]
 
 
 def play(

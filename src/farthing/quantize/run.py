@@ -123,7 +123,8 @@ class _Run:
         """The walk learns what its inputs were. The embedding, hardly rounded, counts as exact."""
         if not exact.wanted(self.plan, self.chosen) or walk.section is self.plan.sections[-1]:
             return
-        section, writer, chunks = walk.section, walk.desk.writer, exact.some(walk.chunks)
+        section, writer = walk.section, walk.desk.writer
+        chunks = chunks_of(exact.some(self.samples), section.width)
         before = self.place.stream(0) if number == 1 else self.place.exact(number - 1)
         start = Rows(before, chunks[-1].stop, section.source.width)
         walk.exact = exact.play(

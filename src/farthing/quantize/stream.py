@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from farthing.errors import FormatError
 from farthing.quantize.types import Weights
 
 CHUNK = 4096
@@ -67,7 +68,10 @@ class Rows:
 
     def read(self, start: int, stop: int) -> Weights:
         size, at = (stop - start) * self.width, 4 * start * self.width
-        return np.fromfile(self.path, "<f4", size, offset=at).reshape(-1, self.width)
+        found = np.fromfile(self.path, "<f4", size, offset=at)
+        if len(found) != size:
+            raise FormatError(f"{self.path}: cut short; quantize again, in an empty folder")
+        return found.reshape(-1, self.width)
 
     def write(self, start: int, rows: Weights) -> None:
         with self.path.open("r+b") as file:
