@@ -5,7 +5,10 @@
 Shapes as in ops/key_fit.py. Nothing is unpickled.
 """
 
+import lzma
 import os
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -29,6 +32,9 @@ UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError),
     # an encrypted entry, an unknown compression, an array said to be larger than memory
     *(RuntimeError, MemoryError),
+    # what else damaged compression, and headers that are no Python or no dict of three, end in
+    *(lzma.LZMAError, struct.error, tokenize.TokenError, SyntaxError),
+    *(TypeError, LookupError, ArithmeticError),
 )
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -139,6 +145,8 @@ def _arrays(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, Floats]
         raise FormatError(f"{path}: {str(error)[:200]}; {again}") from error
     for name, shape in shapes.items():
         array = found.get(name)
+        if isinstance(array, bytes):
+            raise FormatError(f"{path}: {name} is no array; {again}")
         if array is None or array.shape != shape or array.dtype != np.float32:
             what = "nothing" if array is None else f"{array.dtype} {list(array.shape)}"
             raise FormatError(f"{path}: {name} is {what}; float32 {list(shape)} expected; {again}")
