@@ -199,3 +199,11 @@ def test_weights_that_are_no_numbers_are_refused():
     weight[1, 2] = np.inf
     with pytest.raises(InputError, match=r"weight\[1, 2\] is inf"):
         gptq(weight, INT4, np.eye(32, dtype=np.float32))
+
+
+def test_weights_that_drift_drives_beyond_fp16_are_refused():
+    weight, x = layer(3)
+    hessian = x.T @ x
+    factor = Factor.of(hessian, Drift(moved=1e5 * hessian, hessian=hessian))
+    with pytest.raises(InputError, match="keep this tensor as it is"):
+        gptq(weight, INT4, factor)

@@ -110,3 +110,15 @@ def test_weights_too_large_for_the_scale_are_refused(form):
     weight[1, 40] = 1e7
     with pytest.raises(InputError, match=r"weight\[1, 40\] is 1e\+07"):
         check(weight, form)
+
+
+@pytest.mark.parametrize("importance", [0.0, 1e-42, 1e-12])
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+def test_groups_that_calibration_never_met_keep_their_weights(form, importance):
+    weight, _ = layer(2, columns=320)
+    seen = np.where(np.arange(320) < 256, importance, 1).astype(np.float32)
+    unmet = (np.arange(320) < 256).astype(np.float64)
+    told, untold = search(weight, form, seen), search(weight, form)
+    assert total(weight, told, unmet) < 1.1 * total(weight, untold, unmet)
+    nothing = search(weight, form, np.zeros(320, np.float32))
+    np.testing.assert_array_equal(nothing.codes(weight), untold.codes(weight))

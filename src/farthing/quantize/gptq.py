@@ -110,7 +110,9 @@ def gptq(weight: Weights, form: Form, hessian: Weights | Factor) -> Matrix:
     """
     check(weight, form)
     factor = hessian if isinstance(hessian, Factor) else Factor.of(hessian)
-    weight = factor.aim(weight)
+    if factor.drift is not None:
+        weight = factor.aim(weight)
+        check(weight, form)
     grid = search(weight, form, factor.cost)
     codes = np.empty(weight.shape, np.uint8)
     for at in range(0, len(weight), ROWS):

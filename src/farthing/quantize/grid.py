@@ -18,6 +18,9 @@ SHRINK = {4: np.linspace(0.66, 1.05, 10), 8: np.linspace(0.97, 1.0, 2)}
 TILE = 1 << 16
 """Weights searched at a time, so that they stay in the cache."""
 LARGEST = 1 << 15
+UNSEEN = 1e-6
+"""Share of the mean importance that every column has: of a group that calibration never met, the
+weights are kept all the same."""
 FLOAT = {"f16": np.float16, "f32": np.float32}
 
 
@@ -88,13 +91,22 @@ def search(weight: Weights, form: Form, importance: Weights | None = None) -> Gr
     minimum refitted to them by least squares (as llama.cpp's quantizers do); the best is kept.
     """
     n, k = weight.shape
-    share = np.ones(k, np.float32) if importance is None else importance.astype(np.float32)
+    share = np.ones(k, np.float32) if importance is None else _share(importance)
     share = blocks(share[None], form.group, "constant")
     x = blocks(weight, form.group, "edge")
     step = max(1, TILE // x[0].size)
     parts = [_search(x[at : at + step], share, form) for at in range(0, n, step)]
     scale, low = (np.concatenate(both) for both in zip(*parts, strict=True))
     return Grid(form=form, scale=scale, low=low)
+
+
+def _share(importance: Weights) -> Weights:
+    """[K] near 1, whatever its scale was: products with it neither overflow nor vanish."""
+    mean = importance.mean(dtype=np.float64)
+    if not mean > 0:
+        return np.ones_like(importance, np.float32)
+    share: Weights = np.maximum(importance / mean, UNSEEN).astype(np.float32)
+    return share
 
 
 def nearest(x: Weights, scale: Weights, low: Weights, form: Form) -> Weights:
