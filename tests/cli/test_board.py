@@ -139,6 +139,7 @@ def test_the_page_needs_nothing_beside_it(own, tmp_path, capsys):
     page = tmp_path / "board.html"
     assert cli.main(["board", "--html", str(page)]) == 0
     text = page.read_text()
+    assert f"The page is {page}." in capsys.readouterr().out
     assert "data:image/png;base64," in text and "Reported: models" in text
     assert not re.findall(r"(?:src|href)=\"(?!data:)", text)
 

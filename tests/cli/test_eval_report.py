@@ -81,6 +81,7 @@ def test_a_report_is_written_by_the_verb(tmp_path, capsys) -> None:
     for name in ("r.html", "r.md"):
         words = ["eval", str(model), *SMALL, "--report", str(tmp_path / name)]
         assert cli.main(words) == 0
+        assert f"The report is {tmp_path / name}." in capsys.readouterr().out
         made = (tmp_path / name).read_text()
         assert "What small loses" in made and "bootstrap" in made
         assert f"farthing eval {model} --tokens 256 --length 64" in made.replace("\\", "")

@@ -111,7 +111,7 @@ def test_embeddings_and_routers_become_bf16_and_that_is_told(tmp_path):
     forms = LINEARS | {"embed_tokens.weight": INT8, "mlp.gate.weight": INT8}
     tensors = held(model, forms)
     told = written(tmp_path / "out", model, tensors)
-    assert [line.partition(":")[0] for line in told if "became bf16" in line] == [
+    assert [line.partition(":")[0] for line in told if "become bf16" in line] == [
         "model.embed_tokens.weight",
         *(f"model.layers.{layer}.mlp.gate.weight" for layer in range(2)),
     ]

@@ -63,3 +63,5 @@ def board(
         return
     board_text.show(found, Console(highlight=False))
     print(assumption(price, config.settings()))
+    if html is not None:
+        print(f"The page is {html}.")

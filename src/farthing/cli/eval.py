@@ -38,8 +38,8 @@ def eval(
 
         farthing eval smollm2-135m                        8-bit activations, as served
         farthing eval smollm2-135m --kv-bits 4            and a cache of 4 bits
-        farthing eval mine-q4 --against ./mine            4-bit weights against the original
-        farthing eval mine-q4 --tokens 0 --tasks humaneval,quiz.jsonl    right answers alone
+        farthing eval mine-q4 --against ./mine            4-bit weights
+        farthing eval mine-q4 --tokens 0 --tasks made     right answers alone
 
     A mean has a 95 % interval, by bootstrap over blocks of 64 neighbouring tokens (they depend on
     one another, so they are not drawn one by one), with the seed.
@@ -105,6 +105,8 @@ def eval(
         print(json.dumps(facts(found)))
     else:
         eval_table.show(found)
+        if report is not None:
+            print(f"The report is {report}.")
 
 
 def facts(found: Found) -> dict[str, Any]:

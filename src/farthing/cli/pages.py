@@ -18,7 +18,8 @@ p { margin: .5rem 0; max-width: 48rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top; }
 th { font-weight: 600; border-bottom: 1px solid #909497; white-space: nowrap; }
-td { border-bottom: 1px solid #e5e8e8; overflow-wrap: anywhere; }
+td { border-bottom: 1px solid #e5e8e8; overflow-wrap: break-word; }
+td:first-child:not(.number) { min-width: 9rem; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 pre { background: #f4f6f7; padding: .7rem 1rem; overflow-x: auto; border-radius: 4px; }
 img { max-width: 100%; height: auto; }

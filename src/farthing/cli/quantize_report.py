@@ -55,7 +55,7 @@ def after(planned: Plan, done: Done) -> None:
     was, will = planned.before, planned.after
     name = done.place.called
     if planned.format != "packed":
-        print(f"{name}: {gigabytes(done.size)} of weights, from {_size(was)}")
+        print(f"{name}: {gigabytes(done.size)} of weights; {planned.model} has {_size(was)}")
     else:
         print(f"{name}: {_size(will)} ({will.linear_bits:.2f} in linear layers), from {_size(was)}")
         print(f"Next: farthing eval {name} --against {planned.model}")

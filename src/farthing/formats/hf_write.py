@@ -8,6 +8,7 @@ linears to those who load the folder: they become bf16, which is told.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def check(config: Mapping[str, Any], layouts: Mapping[str, Layout]) -> list[str]
     items = _items(config, layouts)
     _groups(items)
     told = [
-        f"{item.ours}: {item.form.bits}-bit codes became bf16, as those who load it expect"
+        f"{item.ours}: {item.form.bits}-bit codes become bf16, as those who load it expect:"
+        f" {(2 * prod(item.shape) - item.form.bytes(*item.shape)) / 1e6:.1f} MB more"
         for item in items
         if item.form is not None and item.form.bits < 16 and item.scheme is None
     ]
