@@ -156,7 +156,7 @@ def test_a_text_is_cut_into_whole_sequences_that_overlap_by_what_follows() -> No
 
 @pytest.mark.parametrize("count", [0, 1, 20])
 def test_a_text_shorter_than_a_sequence_is_refused(count: int) -> None:
-    with pytest.raises(InputError, match=f"user: x has {count} tokens, and a sequence takes 20"):
+    with pytest.raises(InputError, match=f"^x has {count} tokens, and a sequence takes 20"):
         texts.cut(range(count), length=20, tokens=60, what="user: x")
 
 

@@ -55,8 +55,8 @@ def cut(ids: Sequence[int], *, length: int, tokens: int, what: str) -> Texts:
     count = min((len(every) - 1) // length, -(-tokens // length))
     if count < 1:
         raise InputError(
-            f"{what} has {len(every)} tokens, and a sequence takes {length} and the one after;"
-            f" give a longer text, or a smaller --length"
+            f"{what.removeprefix('user: ')} has {len(every)} tokens, and a sequence takes"
+            f" {length} and the one after; give a longer text, or a smaller --length"
         )
     return Texts(what, [every[i * length : (i + 1) * length + 1] for i in range(count)])
 
