@@ -105,7 +105,7 @@ def test_what_was_lost_before_is_made_up_for_where_the_input_tells_it(seed):
     before, now = x @ first.T, x @ rtn(first, coarse).dequantize().T
     seen, unseen = slice(0, 768), slice(768, None)
     hessian = now[seen].T @ now[seen]
-    drift = Drift(moved=(before - now)[seen].T @ now[seen], hessian=hessian)
+    drift = Drift(count=1 << 30, moved=(before - now)[seen].T @ now[seen], hessian=hessian)
     aimed = Factor.of(hessian, drift)
     exact = before[unseen] @ weight.T
     plain, made = (
@@ -118,7 +118,7 @@ def test_what_was_lost_before_is_made_up_for_where_the_input_tells_it(seed):
 def test_no_drift_is_as_none_was_told():
     weight, x = layer(13)
     hessian = x.T @ x
-    told = Factor.of(hessian, Drift(moved=np.zeros_like(hessian), hessian=hessian))
+    told = Factor.of(hessian, Drift(count=1 << 30, moved=np.zeros_like(hessian), hessian=hessian))
     np.testing.assert_array_equal(
         gptq(weight, INT4, told).dequantize(), gptq(weight, INT4, hessian).dequantize()
     )
@@ -129,7 +129,7 @@ def test_the_drift_is_a_regression_on_the_input():
     weight, x = layer(14)
     turn = np.eye(192, dtype=np.float32) + 0.1 * layer(15, rows=192)[0] / 14
     hessian = x.T @ x
-    factor = Factor.of(hessian, Drift(moved=(x @ turn.T - x).T @ x, hessian=hessian))
+    factor = Factor.of(hessian, Drift(count=1 << 30, moved=(x @ turn.T - x).T @ x, hessian=hessian))
     exact, plain, aimed = (
         x @ turn.T @ weight.T,
         x @ weight.T,
@@ -140,7 +140,7 @@ def test_the_drift_is_a_regression_on_the_input():
 
 def test_a_few_large_rows_among_those_compared_are_not_taken_for_more():
     """A quarter of the rows was compared, and a direction of its own is in that quarter alone."""
-    weight, x = layer(16)
+    weight, x = layer(16, tokens=16384)
     few = x[: len(x) // 4].copy()
     few[3] += 300 * np.eye(192, dtype=np.float32)[7]
     turned = few @ (np.eye(192, dtype=np.float32) + 0.1 * layer(17, rows=192)[0] / 14).T
@@ -204,6 +204,6 @@ def test_weights_that_are_no_numbers_are_refused():
 def test_weights_that_drift_drives_beyond_fp16_are_refused():
     weight, x = layer(3)
     hessian = x.T @ x
-    factor = Factor.of(hessian, Drift(moved=1e5 * hessian, hessian=hessian))
+    factor = Factor.of(hessian, Drift(count=1 << 30, moved=1e5 * hessian, hessian=hessian))
     with pytest.raises(InputError, match="keep this tensor as it is"):
         gptq(weight, INT4, factor)

@@ -91,14 +91,21 @@ def _damped(hessian: Weights) -> Weights:
 
 
 def _regression(drift: Drift) -> Weights:
-    """[K, K]: what of x' - x can be told from x."""
+    """[K, K]: what of x' - x can be told from x.
+
+    Fewer rows for each input damp more, lest chance be taken for drift: SmolLM2's first layers lose
+    a tenth less with 5 rows an input than by DAMP alone, and a quarter less with 0.7, where DAMP
+    alone was worse than no drift.
+    """
     finite(drift.moved, "drift")
     finite(drift.hessian, "hessian of what drifted")
     mean = np.diag(drift.hessian).astype(np.float64).mean()
     if not mean > 0:
         return np.zeros_like(drift.moved)
     moved = (drift.moved / mean).astype(np.float64)
-    told = np.linalg.solve(_damped(drift.hessian).astype(np.float64), moved.T).T
+    damped = _damped(drift.hessian).astype(np.float64)
+    damped[np.diag_indices_from(damped)] += len(damped) / drift.count
+    told = np.linalg.solve(damped, moved.T).T
     return np.ascontiguousarray(told, np.float32)
 
 

@@ -22,6 +22,7 @@ class Gathering:
         self.magnitude = np.zeros(width, np.float32)
         self.moved: Weights | None = None
         self.compared: Weights | None = None
+        self.told = 0
 
     def add(self, x: Weights) -> None:
         """Rows [T, K], which have to lie in one piece: BLAS then makes half of a product."""
@@ -37,11 +38,12 @@ class Gathering:
         moved = np.matmul((before - x).T, x, dtype=np.float32)
         self.moved = moved if self.moved is None else self.moved + moved
         self.compared = self.hessian.copy()
+        self.told = self.count
 
     def done(self) -> Moments:
         drift = None
         if self.moved is not None and self.compared is not None:
-            drift = Drift(moved=self.moved, hessian=self._whole(self.compared))
+            drift = Drift(count=self.told, moved=self.moved, hessian=self._whole(self.compared))
         return Moments(
             count=self.count,
             hessian=self._whole(self.hessian),

@@ -32,12 +32,13 @@ class Choices(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drift:
-    """Of rows x of an input that were x' before anything was quantized.
+    """Of `count` rows x of an input that were x' before anything was quantized.
 
     moved [K, K] fp32 is the sum of (x' - x) xT, hessian [K, K] fp32 that of x xT: of the same rows,
     for a few rows with large numbers can weigh more than all others.
     """
 
+    count: int
     moved: Weights
     hessian: Weights
 
