@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from farthing.errors import FarthingError
-from farthing.evaluate import measure
+from farthing.evaluate import cache_fit, measure
 from farthing.evaluate.divergence import Ids, Tokens
 from farthing.evaluate.interval import starts
 from farthing.evaluate.readings import engine_reading, reference_reading
@@ -23,6 +23,8 @@ def levers(folder: Path, sequences: Sequence[Ids], lengths: Sequence[int]) -> di
     base: Tokens | None = None
     for name, bits in (("activations int8", 16), ("kv int8", 8), ("kv int4", 4)):
         try:
+            if bits == 4:
+                cache_fit.fit(folder)
             reading = engine_reading(folder, bits)
         except FarthingError as error:
             found[name] = {"not measured": str(error)}
