@@ -8,15 +8,18 @@ KERNELS = "OPENBLAS_CORETYPE"
 WIDE = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
 
 
-def prepare(threads: int = 0) -> None:
-    """Before NumPy is imported: its threads (0 leaves them), and its kernels where OpenBLAS does
-    not know the processor.
+def prepare(threads: int = 0, *, beside: int = 1) -> None:
+    """Before NumPy is imported: the threads of a product (0 leaves them, but for `beside` products
+    that are made at once), and its kernels where OpenBLAS does not know the processor.
 
-    It gives AMD's latest the kernels of AVX2, half as fast as those it has. A user's own setting
-    stands.
+    It gives AMD's latest the kernels of AVX2, half as fast as those it has; and its threads wait by
+    spinning, so that more of them than cores cost much. A user's own setting stands.
     """
     if threads > 0:
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    elif beside > 1:
+        for name in THREADS:
+            os.environ.setdefault(name, str(max(len(os.sched_getaffinity(0)) // beside, 1)))
     if KERNELS not in os.environ and _unknown(Path("/proc/cpuinfo")):
         os.environ[KERNELS] = "SKYLAKEX"
 

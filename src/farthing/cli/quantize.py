@@ -78,7 +78,7 @@ def quantize(
     as_json
         Print one JSON object in place of tables.
     """
-    blas.prepare(threads)
+    blas.prepare(threads, beside=2)
     # NumPy is first imported here.
     import farthing.cli.quantize_report as report
     from farthing.cli.quantize_job import Job
