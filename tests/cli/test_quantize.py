@@ -21,7 +21,7 @@ from farthing.quantize import text
 from farthing.quantize.recipe import Recipe
 from farthing.quantize.types import Choice, Outcome
 from farthing.weight import BF16
-from quantize import toys
+from quantize import walk_toys as toys
 
 FEW = ("--samples", "4", "--length", "96")
 

@@ -8,7 +8,7 @@ import pytest
 from farthing.cli import main
 from farthing.formats import packed
 from farthing.weight import BF16, E2M1
-from quantize import toys
+from quantize import walk_toys as toys
 from small_mixtures import CASES, FP4
 
 LOW = toys.INT4

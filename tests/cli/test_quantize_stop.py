@@ -14,7 +14,7 @@ import pytest
 from farthing.cli import main, quantize_job, quantize_write
 from farthing.quantize import text
 from farthing.store import space
-from quantize import toys
+from quantize import walk_toys as toys
 
 LAYERS = 4
 ASKED = ("--samples", "6", "--length", "96", "--threads", "1")

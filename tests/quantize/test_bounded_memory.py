@@ -7,7 +7,7 @@ import pytest
 
 from farthing.quantize.run import Progress, quantize
 from farthing.quantize.source import Source
-from quantize import toys
+from quantize import walk_toys as toys
 
 SIZES = {"hidden_size": 256, "intermediate_size": 1024}
 EXPERTS = {"moe_intermediate_size": 128, "num_experts": 8, "head_dim": 64}

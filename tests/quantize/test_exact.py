@@ -11,7 +11,7 @@ from farthing.quantize.moments import Gathering
 from farthing.quantize.run import quantize
 from farthing.quantize.sections import plan_of
 from farthing.quantize.types import Weights
-from quantize import toys
+from quantize import walk_toys as toys
 from small_mixtures import CASES
 
 SAMPLES = toys.some_samples(*[40] * 64)

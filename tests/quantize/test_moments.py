@@ -15,7 +15,7 @@ from farthing.quantize.run import Progress, quantize
 from farthing.quantize.source import Source
 from farthing.quantize.types import Choice, Moments, Weights
 from farthing.weight import Matrix
-from quantize import toys
+from quantize import walk_toys as toys
 
 SAMPLES = toys.some_samples(17, 30, 9, 17)
 

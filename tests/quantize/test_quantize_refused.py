@@ -13,7 +13,7 @@ from farthing.quantize.run import Progress, quantize
 from farthing.quantize.source import Source
 from farthing.quantize.types import Choice
 from farthing.weight import BF16, E2M1, Form
-from quantize import toys
+from quantize import walk_toys as toys
 
 SAMPLES = toys.some_samples(9, 9)
 DOWN = "model.layers.1.mlp.down_proj.weight"

@@ -6,7 +6,7 @@ import pytest
 
 from farthing.errors import FormatError
 from farthing.quantize.sections import plan_of, standins
-from quantize import toys
+from quantize import walk_toys as toys
 
 
 def test_a_dense_layer_gives_two(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from checkpoints import toy_gguf
-from conftest import shipped_gguf
 from farthing import formats, store
 from farthing.errors import FormatError, NotFound
 from farthing.quantize import source as sources
 from farthing.tokenizer import Tokenizer
 from farthing.weight import Matrix
-from quantize import toys
+from quantize import walk_toys as toys
+from shipped import shipped_gguf
 from small_mixtures import FP4
 
 

@@ -12,7 +12,7 @@ from farthing.quantize.run import Progress, quantize
 from farthing.quantize.source import Source
 from farthing.quantize.stream import Rows
 from farthing.quantize.types import Choice
-from quantize import toys
+from quantize import walk_toys as toys
 
 WIDTH, INNER = 64, 24
 FIRST = "model.layers.0.mlp.experts"

@@ -16,7 +16,7 @@ from farthing.quantize.types import Choices, Moments, Weights
 from farthing.quantize.walk import Walk, embed
 from farthing.quantize.work import Work
 from farthing.weight import Form
-from quantize import toys
+from quantize import walk_toys as toys
 from small_mixtures import CASES
 
 HEAD = (("lm_head.weight", toys.KEEP), ("embed_tokens.weight", toys.KEEP))

@@ -13,7 +13,7 @@ from farthing.quantize.check import CALIBRATED
 from farthing.quantize.run import Progress, quantize
 from farthing.quantize.source import Source
 from farthing.weight import Matrix
-from quantize import toys
+from quantize import walk_toys as toys
 
 SAMPLES = toys.some_samples(24, 24, 24, 24, 31)
 FAMILIES = ["llama", "qwen3_moe", "qwen2_moe", "deepseek_v3", "gpt_oss", "granitemoe"]
