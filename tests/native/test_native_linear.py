@@ -94,9 +94,9 @@ def bound(x: NDArray[np.float32], m: Matrix) -> NDArray[np.float64]:
     for part, products, sums in block_sums(codes, m):
         mine, group = scales[:, part.start // 32, None], part.start // m.form.group
         total += np.abs(scale[:, group] * mine * products)
-        if m.form.offset == "min":
+        if m.form.offset != "none":
             total += np.abs(offset[:, group] * mine * sums)
-    terms = up(m.shape[1], 32) // min(m.form.group, 32) * (2 if m.form.offset == "min" else 1)
+    terms = up(m.shape[1], 32) // min(m.form.group, 32) * (2 if m.form.offset != "none" else 1)
     return 2 * (terms + 4) * EPS * total
 
 

@@ -167,9 +167,9 @@ def test_what_is_no_model_is_refused_before_anything_is_packed(hub, folder, home
 
 
 def test_a_config_we_dont_run_is_refused_before_its_weights_are_fetched(hub, folder, home):
-    config = {"model_type": "mamba", "quantization_config": {"quant_method": "awq"}}
+    config = {"model_type": "mamba", "quantization_config": {"quant_method": "bitsandbytes"}}
     hub.files["Org/Toy-1B"]["config.json"] = json.dumps(config).encode()
-    with pytest.raises(FormatError, match="'awq'"):
+    with pytest.raises(FormatError, match="'bitsandbytes'"):
         store.pull("Org/Toy-1B")
     assert hub.asked == ["config.json"]
     assert left(home) == []

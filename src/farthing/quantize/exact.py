@@ -5,8 +5,6 @@ once a section, by the weights of the source, beside the walk that quantizes.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -61,18 +59,15 @@ def play(
     }
     into = files | {section.out: Rows.zeros(end, count, section.out.width)}
     notes = needed(section.notes, into, {section.source})
-    numbers = lru_cache(None)(lambda one, index: _numbers(source, one, index))
+    player = Player(lambda one, index: _numbers(source, one, index))
 
-    def each(chunk: Chunk) -> None:
+    for chunk in chunks:
         known = {section.source: start.read(chunk.start, chunk.stop)}
         with np.errstate(over="ignore", invalid="ignore"):  # `checked` says it better
-            played = Player(numbers).play(notes, known, chunk, set(into))
+            played = player.play(notes, known, chunk, set(into))
         for symbol, values in played.items():
             checked(values)
             into[symbol].write(chunk.start, values)
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(each, chunks))
     return files
 
 

@@ -60,6 +60,7 @@ class Factor:
         energy = np.diag(hessian).astype(np.float64)
         if not energy.max() > 0:
             raise InputError("the Hessian is zero: no calibration data; give this layer tokens")
+        told = None if drift is None else _regression(drift)
         order = np.argsort(-energy, kind="stable")
         damped = _damped(hessian)
         last = order[::-1]
@@ -75,7 +76,6 @@ class Factor:
         cost = np.empty(len(order), np.float32)
         cost[order] = 1 / np.diag(whole) ** 2
         upper = np.ascontiguousarray(whole, np.float32)
-        told = None if drift is None else _regression(drift)
         return cls(order=order, upper=upper, cost=cost, hessian=damped, drift=told)
 
     def aim(self, weight: Weights) -> Weights:
@@ -102,10 +102,9 @@ def _regression(drift: Drift) -> Weights:
     mean = np.diag(drift.hessian).astype(np.float64).mean()
     if not mean > 0:
         return np.zeros_like(drift.moved)
-    moved = (drift.moved / mean).astype(np.float64)
-    damped = _damped(drift.hessian).astype(np.float64)
-    damped[np.diag_indices_from(damped)] += len(damped) / drift.count
-    told = np.linalg.solve(damped, moved.T).T
+    damped = _damped(drift.hessian)
+    damped[np.diag_indices_from(damped)] += np.float32(len(damped) / drift.count)
+    told = np.linalg.solve(damped, (drift.moved / np.float32(mean)).T).T
     return np.ascontiguousarray(told, np.float32)
 
 
