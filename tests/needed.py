@@ -33,7 +33,15 @@ def landlock() -> bool:
     return int(ctypes.CDLL(None).syscall(444, None, 0, 1)) >= 3
 
 
+HEADERS = {
+    "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+    "aarch64": Path("/usr/include/asm-generic/unistd.h"),
+}
+"""Numbers of system calls, by processor."""
 NEEDED = {
+    "kernel headers": Need(
+        lambda: all(path.is_file() for path in HEADERS.values()), "apt install linux-libc-dev"
+    ),
     "llama_cpp": Need(
         lambda: find_spec("llama_cpp") is not None, "pip install llama-cpp-python (compiles)"
     ),
