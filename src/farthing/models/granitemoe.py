@@ -48,15 +48,17 @@ class GraniteMoe(Llama):
         block.scale = self.multipliers.attention
         return block
 
-    def forward(self, step: Step, cache: Cache) -> Any:
+    def stream(self, step: Step, cache: Cache) -> Any:
         m = self.multipliers
         x = ops.scale(ops.embedding(self.embed, step.tokens), m.embedding)
         for block, layer in zip(self.blocks, cache.layers, strict=True):
             x = ops.add(x, ops.scale(block.attend(x, step, layer), m.residual))
             x = ops.add(x, ops.scale(block.mlp(x), m.residual))
-        x = ops.rms_norm(ops.rows(x, step), self.norm, eps=self.config.norm_eps)
+        return x
+
+    def answer(self, x: Any) -> Any:
         # before the head, where it is the same and there is less of it
-        return ops.logits(ops.scale(x, 1 / m.logits), self.head)
+        return ops.logits(ops.scale(x, 1 / self.multipliers.logits), self.head)
 
 
 def _router(config: Mapping[str, Any]) -> Router:

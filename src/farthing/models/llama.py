@@ -57,11 +57,22 @@ class Llama:
         return self.config.shape
 
     def forward(self, step: Step, cache: Cache) -> Any:
+        return self.answer(self.final(ops.rows(self.stream(step, cache), step)))
+
+    def stream(self, step: Step, cache: Cache) -> Any:
+        """[T, D]: what the last block leaves."""
         x = ops.embedding(self.embed, step.tokens)
         for block, layer in zip(self.blocks, cache.layers, strict=True):
             x = ops.add(x, block.attend(x, step, layer))
             x = ops.add(x, block.mlp(x))
-        x = ops.rms_norm(ops.rows(x, step), self.norm, eps=self.config.norm_eps)
+        return x
+
+    def final(self, x: Any) -> Any:
+        """[R, D] of the stream, normalised: what the head reads, and a next-token head (MTP)."""
+        return ops.rms_norm(x, self.norm, eps=self.config.norm_eps)
+
+    def answer(self, x: Any) -> Any:
+        """[R, D], normalised -> logits [R, V]."""
         return ops.logits(x, self.head)
 
 

@@ -1,17 +1,36 @@
 """The ops a model page is written with. One text, several readings.
 
 Given arrays (NumPy, or any array API such as torch), an op computes: `reference.py`, slow, obvious
-and the judge. Given symbols, it notes itself down: `record.py`, replayed by the native side.
+and the judge. Given symbols, it notes itself down: `record.py`, replayed by the native side. Within
+`reading`, arrays are read by what it was given instead: training brings faster forms of the ops.
 
 Shapes: T tokens of a step, R rows whose logits are wanted, D any width. Heads lie side by side.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from farthing.ops import record, reference
 from farthing.ops.mixture import SILU, Activation, Bank, Router
 from farthing.ops.record import Symbol
 from farthing.ops.rotation import Rotation
+
+_arrays: ContextVar[Any] = ContextVar("arrays")
+
+
+@contextmanager
+def reading(ops: Any) -> Iterator[None]:
+    """Arrays are read by `ops` inside: an object with a method, or a module with a function, an op.
+
+    Symbols are noted down as ever. Each op of `ops` is held to `reference.py` by its own tests.
+    """
+    before = _arrays.set(ops)
+    try:
+        yield
+    finally:
+        _arrays.reset(before)
 
 
 def embedding(table: Any, tokens: Any) -> Any:
@@ -151,4 +170,4 @@ def rows(x: Any, step: Any) -> Any:
 
 
 def _reading(first: Any) -> Any:
-    return record if isinstance(first, Symbol) else reference
+    return record if isinstance(first, Symbol) else _arrays.get(reference)

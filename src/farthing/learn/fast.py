@@ -1,0 +1,172 @@
+"""The ops of a training step in torch's fastest forms: each is held to `ops.reference` by a test.
+
+An instance serves one pass over one batch of rows: it knows how documents lie in them, and keeps
+what routers did. Its `layer` is nothing: there is no cache, a row is all there is.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from farthing.errors import InputError
+from farthing.learn.balance import sequence_loss
+from farthing.learn.batches import Batch
+from farthing.learn.experts import mixed
+from farthing.ops.mixture import SILU, Activation, Bank, Router
+from farthing.ops.reference import cos_sin
+from farthing.ops.reference_mixture import Routed, route
+from farthing.ops.rotation import Rotation
+
+
+class Fast:
+    """Shapes: B rows of L tokens; T = B * L, row by row, as the page sees them."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.rows_, self.length = batch.tokens.shape
+        self.seen = batch.seen()[:, None]
+        self.loads: dict[int, Tensor] = {}
+        """Tokens that each expert got [E], by the id() of the router's correction."""
+
+        self.sequence_losses: dict[int, Tensor] = {}
+        """balance.sequence_loss, by the same."""
+
+        self._angles: dict[Rotation, tuple[Tensor, Tensor]] = {}
+
+    def embedding(self, table: Tensor, tokens: Tensor) -> Tensor:
+        return F.embedding(tokens, table)
+
+    def rms_norm(self, x: Tensor, weight: Tensor, *, eps: float, heads: int = 1) -> Tensor:
+        parts = x.view(x.shape[0], heads, -1)
+        return F.rms_norm(parts.float(), weight.shape, weight, eps).to(x.dtype).view(x.shape)
+
+    def linear(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, precise: bool = False
+    ) -> Tensor:
+        if precise:
+            x, weight = x.float(), weight.float()
+        return F.linear(x, weight, None if bias is None else bias.to(x.dtype))
+
+    def head_linear(self, x: Tensor, weight: Tensor) -> Tensor:
+        parts = x.view(x.shape[0], weight.shape[0], -1)
+        return torch.einsum("thk,hnk->thn", parts, weight).reshape(x.shape[0], -1)
+
+    def logits(self, x: Tensor, weight: Tensor) -> Tensor:
+        return F.linear(x, weight)
+
+    def rope(self, x: Tensor, positions: Tensor, rotation: Rotation, *, heads: int) -> Tensor:
+        if rotation not in self._angles:
+            cos, sin = cos_sin(rotation, positions)
+            self._angles[rotation] = cos[:, None], sin[:, None]
+        cos, sin = self._angles[rotation]
+        width = cos.shape[-1]
+        parts = x.view(x.shape[0], heads, -1)
+        turned, rest = parts[..., : 2 * width], parts[..., 2 * width :]
+        if rotation.layout == "half":
+            a, b = turned[..., :width].float(), turned[..., width:].float()
+            turned = torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+        else:
+            a, b = turned[..., 0::2].float(), turned[..., 1::2].float()
+            turned = torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
+        return torch.cat([turned.to(x.dtype), rest], -1).view(x.shape)
+
+    def attention(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        step: Any,
+        layer: Any,
+        *,
+        heads: int,
+        kv_heads: int,
+        scale: float,
+        window: int = 0,
+        sinks: Tensor | None = None,
+    ) -> Tensor:
+        if sinks is not None:
+            raise InputError("attention sinks (gpt-oss) can't be trained yet")
+        seen = self.seen
+        if window:
+            place = torch.arange(self.length)
+            seen = seen & (place[None, :] > place[:, None] - window)
+        keys, values = self._heads(k, kv_heads), self._heads(v, kv_heads)
+        if kv_heads != heads:
+            keys, values = (x.repeat_interleave(heads // kv_heads, 1) for x in (keys, values))
+        return self._attend(self._heads(q, heads), keys, values, seen, scale)
+
+    def latent_attention(
+        self,
+        q: Tensor,
+        latent: Tensor,
+        step: Any,
+        layer: Any,
+        *,
+        heads: int,
+        width: int,
+        scale: float,
+    ) -> Tensor:
+        keys = self._heads(latent, 1).expand(-1, heads, -1, -1)
+        queries = self._heads(q, heads)
+        out = F.scaled_dot_product_attention(queries, keys, keys, self.seen, scale=scale)
+        return out[..., :width].transpose(1, 2).reshape(q.shape[0], -1)
+
+    def route(self, logits: Tensor, router: Router, correction: Tensor | None = None) -> Routed:
+        routed = route(logits, router, correction)
+        with torch.no_grad():
+            load = torch.bincount(routed.ids.reshape(-1), minlength=router.experts)
+        self.loads[id(correction)] = load
+        if router.score == "sigmoid":
+            chosen = torch.zeros_like(logits).scatter_(1, routed.ids, 1.0)
+            self.sequence_losses[id(correction)] = sequence_loss(
+                logits.sigmoid(), chosen, self.rows_, router.top_k
+            )
+        return routed
+
+    def experts(
+        self,
+        x: Tensor,
+        routed: Routed,
+        bank: Bank,
+        *,
+        activation: Activation = SILU,
+        shared: Bank | None = None,
+        gate: Tensor | None = None,
+    ) -> Tensor:
+        if activation != SILU or bank.gate_bias is not None:
+            raise InputError("experts with biases or clipped activations can't be trained yet")
+        out = mixed(x, routed.ids, routed.weights, bank.gate, bank.up, bank.down)
+        if shared is None:
+            return out
+        answer = F.linear(
+            self.silu_mul(F.linear(x, shared.gate), F.linear(x, shared.up)), shared.down
+        )
+        return out + (answer if gate is None else gate.sigmoid().to(x.dtype) * answer)
+
+    def silu_mul(self, gate: Tensor, up: Tensor) -> Tensor:
+        return F.silu(gate) * up
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+    def scale(self, x: Tensor, factor: float) -> Tensor:
+        return x * factor
+
+    def part(self, x: Tensor, *, heads: int, begin: int, end: int) -> Tensor:
+        return x.view(x.shape[0], heads, -1)[..., begin:end].reshape(x.shape[0], -1)
+
+    def join(self, x: Tensor, y: Tensor, *, heads: int) -> Tensor:
+        parts = [part.view(x.shape[0], heads, -1) for part in (x, y)]
+        return torch.cat(parts, -1).view(x.shape[0], -1)
+
+    def rows(self, x: Tensor, step: Any) -> Tensor:
+        return x
+
+    def _heads(self, x: Tensor, heads: int) -> Tensor:
+        """[T, heads * d] -> [B, heads, L, d]"""
+        return x.view(self.rows_, self.length, heads, -1).transpose(1, 2)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor, scale: float) -> Tensor:
+        out = F.scaled_dot_product_attention(q, k, v, seen, scale=scale)
+        return out.transpose(1, 2).reshape(self.rows_ * self.length, -1)

@@ -1,0 +1,55 @@
+"""Muon (Jordan et al., 2024) as Moonlight scales it (2502.16982): for hidden matrices.
+
+The momentum's singular values are pushed towards one by five steps of a polynomial, so that an
+update moves all directions alike. Stacks of experts are so many matrices.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+A, B, C = 3.4445, -4.775, 2.0315
+STEPS = 5
+RMS = 0.2
+"""Of an update's entries, as AdamW's are; both then share a rate and a decay."""
+
+
+def orthogonal(matrix: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """[..., n, m] with singular values near one (within 0.7 to 1.2), by Newton and Schulz."""
+    x = matrix.to(dtype)
+    tall = x.shape[-2] > x.shape[-1]
+    if tall:
+        x = x.mT
+    x = x / (x.float().norm(dim=(-2, -1), keepdim=True) + 1e-7).to(dtype)
+    for _ in range(STEPS):
+        square = x @ x.mT
+        x = A * x + (B * square + C * square @ square) @ x
+    out: Tensor = (x.mT if tall else x).to(matrix.dtype)
+    return out
+
+
+class Muon(torch.optim.Optimizer):
+    """Of parameters with two or more dimensions, the last two a matrix. Decay is decoupled."""
+
+    def __init__(
+        self, parameters: Iterable[Any], *, lr: float, momentum: float = 0.95, decay: float = 0.1
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state["momentum"] = torch.zeros_like(p)
+                kept = state["momentum"]
+                kept.mul_(group["momentum"]).add_(p.grad)
+                ahead = p.grad + group["momentum"] * kept  # Nesterov
+                size = RMS * max(p.shape[-2:]) ** 0.5
+                p.mul_(1 - group["lr"] * group["decay"])
+                p.add_(orthogonal(ahead), alpha=-group["lr"] * size)
