@@ -22,6 +22,7 @@ VERBS = {
     "serve": "start the OpenAI-compatible server",
     "pull": "fetch a model and pack it",
     "quantize": "make a model smaller at the least loss",
+    "learn": "train, distil and fine-tune models",
     "ls": "list the models on this machine",
     "show": "describe one model: shape, weights, bits",
     "experts": "show which experts of a model its tokens go to",

@@ -1,0 +1,39 @@
+"""`farthing learn VERB`: the table of training's verbs, one module a verb.
+
+The modules are light: each imports farthing.learn, and with it torch, only when its verb runs.
+"""
+
+from importlib import import_module
+
+from cyclopts import App, Parameter
+
+VERBS = {
+    "pretrain": "learn_pretrain:pretrain",
+}
+"""What is typed after `farthing learn`, and where in farthing.cli its function is. The function's
+docstring is the verb's help; its first line stands in the table."""
+
+
+def table() -> App:
+    made = _app("learn", "Train, distil and fine-tune the models that farthing serves.")
+    data = _app("data", "Make what models learn from: tasks, samples, filtered and packed text.")
+    for place, (words, where) in enumerate(VERBS.items()):
+        *above, name = words.split()
+        module, function = where.split(":")
+        verb = getattr(import_module(f"farthing.cli.{module}"), function)
+        (data if above else made).command(verb, name=name, sort_key=place)
+    if any(words.startswith("data ") for words in VERBS):
+        made.command(data, sort_key=len(VERBS))
+    return made
+
+
+def _app(name: str, help: str) -> App:
+    return App(
+        name=name,
+        help=help,
+        help_epilogue="Wants torch: `pip install 'farthing[learn]'`.",
+        default_parameter=Parameter(negative_iterable=()),
+    )
+
+
+learn = table()

@@ -1,0 +1,40 @@
+"""The verbs of training: each there, each explained, none of them costing torch to look at."""
+
+import subprocess
+import sys
+
+import pytest
+
+from farthing import cli
+from farthing.cli import learn
+
+
+@pytest.mark.parametrize("words", learn.VERBS)
+def test_every_verb_of_training_explains_itself(words, capsys):
+    assert cli.main(["learn", *words.split(), "--help"]) == 0
+    assert f"farthing learn {words}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", learn.VERBS)
+def test_an_unknown_flag_of_a_verb_of_training_is_named(words, capsys):
+    assert cli.main(["learn", *words.split(), "--no-such-flag"]) == 2
+    assert "--no-such-flag" in capsys.readouterr().err
+
+
+def test_the_table_shows_what_each_verb_does(capsys):
+    assert cli.main(["learn", "--help"]) == 0
+    assert "Train a model from random weights" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_unknown_verb_of_training_is_named(capsys):
+    assert cli.main(["learn", "pretain"]) == 2
+    assert "pretain" in capsys.readouterr().err
+
+
+def test_looking_at_the_verbs_imports_no_torch():
+    code = (
+        "import sys; from farthing import cli; cli.main(['learn', '--help']);"
+        " sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0
