@@ -21,6 +21,9 @@ from farthing.models.tensors import Tensors
 CHUNK = 4096
 """Tokens whose logits exist at once."""
 
+Objective = Callable[[Tensor, Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
+"""hidden [T, D], the page's answer (logits of some of them), targets, learned: a sum in nats."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -58,16 +61,28 @@ class Losses:
         )
 
 
-def losses(config: Mapping[str, Any], weights: Mapping[str, Tensor], batch: Batch) -> Losses:
-    """Of one pass. weights: as the page names them, cast; with the next-token head's, it too."""
-    fast, layers = Fast(batch), int(config["num_hidden_layers"])
+def losses(
+    config: Mapping[str, Any],
+    weights: Mapping[str, Any],
+    batch: Batch,
+    *,
+    reading: Callable[[Batch], Fast] = Fast,
+    objective: Objective | None = None,
+) -> Losses:
+    """Of one pass. weights: as the page names them, cast; with the next-token head's, it too.
+
+    `reading` and `weights` go together: what stands for a tensor, its ops must know. `objective`
+    takes the place of `cross_entropy` in the main loss.
+    """
+    fast, layers = reading(batch), int(config["num_hidden_layers"])
     step = Step(batch.tokens.flatten(), batch.positions.flatten())
     head_prefix = f"model.layers.{layers}."
     main = {name: w for name, w in weights.items() if not name.startswith(head_prefix)}
     with ops.reading(fast):
         page: Any = models.load(config, main)
         hidden = page.final(page.stream(step, NoCache((None,) * layers)))
-        total = cross_entropy(hidden, page.answer, batch.targets[:, :-1], batch.learned[:, :-1])
+        main_loss = objective or cross_entropy
+        total = main_loss(hidden, page.answer, batch.targets[:, :-1], batch.learned[:, :-1])
         further = None
         if len(main) < len(weights):
             head = NextToken(page, config, Tensors(weights))
