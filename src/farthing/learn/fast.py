@@ -13,7 +13,9 @@ from torch.nn import functional as F
 from farthing.errors import InputError
 from farthing.learn.balance import sequence_loss
 from farthing.learn.batches import Batch
+from farthing.learn.cross_entropy import Logits
 from farthing.learn.experts import mixed
+from farthing.learn.spans import Spans, attend
 from farthing.ops.mixture import SILU, Activation, Bank, Router
 from farthing.ops.reference import cos_sin
 from farthing.ops.reference_mixture import Routed, route
@@ -24,8 +26,8 @@ class Fast:
     """Shapes: B rows of L tokens; T = B * L, row by row, as the page sees them."""
 
     def __init__(self, batch: Batch) -> None:
-        self.rows_, self.length = batch.tokens.shape
-        self.seen = batch.seen()[:, None]
+        self.sequences = len(batch.tokens)
+        self.spans = Spans.of(batch)
         self.loads: dict[int, Tensor] = {}
         """Tokens that each expert got [E], by the id() of the router's correction."""
 
@@ -52,8 +54,9 @@ class Fast:
         parts = x.view(x.shape[0], weight.shape[0], -1)
         return torch.einsum("thk,hnk->thn", parts, weight).reshape(x.shape[0], -1)
 
-    def logits(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.linear(x, weight)
+    def logits(self, x: Tensor, weight: Tensor) -> Logits:
+        """Not multiplied yet: cross_entropy.py does it by chunks."""
+        return Logits(x, weight)
 
     def rope(self, x: Tensor, positions: Tensor, rotation: Rotation, *, heads: int) -> Tensor:
         if rotation not in self._angles:
@@ -87,14 +90,9 @@ class Fast:
     ) -> Tensor:
         if sinks is not None:
             raise InputError("attention sinks (gpt-oss) can't be trained yet")
-        seen = self.seen
-        if window:
-            place = torch.arange(self.length)
-            seen = seen & (place[None, :] > place[:, None] - window)
-        keys, values = self._heads(k, kv_heads), self._heads(v, kv_heads)
-        if kv_heads != heads:
-            keys, values = (x.repeat_interleave(heads // kv_heads, 1) for x in (keys, values))
-        return self._attend(self._heads(q, heads), keys, values, seen, scale)
+        return attend(
+            q, k, v, self.spans, heads=heads, kv_heads=kv_heads, scale=scale, window=window
+        )
 
     def latent_attention(
         self,
@@ -107,10 +105,8 @@ class Fast:
         width: int,
         scale: float,
     ) -> Tensor:
-        keys = self._heads(latent, 1).expand(-1, heads, -1, -1)
-        queries = self._heads(q, heads)
-        out = F.scaled_dot_product_attention(queries, keys, keys, self.seen, scale=scale)
-        return out[..., :width].transpose(1, 2).reshape(q.shape[0], -1)
+        value = latent[:, :width].contiguous()
+        return attend(q, latent, value, self.spans, heads=heads, kv_heads=1, scale=scale)
 
     def route(self, logits: Tensor, router: Router, correction: Tensor | None = None) -> Routed:
         routed = route(logits, router, correction)
@@ -120,7 +116,7 @@ class Fast:
         if router.score == "sigmoid":
             chosen = torch.zeros_like(logits).scatter_(1, routed.ids, 1.0)
             self.sequence_losses[id(correction)] = sequence_loss(
-                logits.sigmoid(), chosen, self.rows_, router.top_k
+                logits.sigmoid(), chosen, self.sequences, router.top_k
             )
         return routed
 
@@ -162,11 +158,3 @@ class Fast:
 
     def rows(self, x: Tensor, step: Any) -> Tensor:
         return x
-
-    def _heads(self, x: Tensor, heads: int) -> Tensor:
-        """[T, heads * d] -> [B, heads, L, d]"""
-        return x.view(self.rows_, self.length, heads, -1).transpose(1, 2)
-
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor, scale: float) -> Tensor:
-        out = F.scaled_dot_product_attention(q, k, v, seen, scale=scale)
-        return out.transpose(1, 2).reshape(self.rows_ * self.length, -1)

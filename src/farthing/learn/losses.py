@@ -9,20 +9,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from farthing import models, ops
 from farthing.learn.batches import Batch
+from farthing.learn.cross_entropy import Logits, cross_entropy
 from farthing.learn.fast import Fast
 from farthing.models.deepseek_mtp import NextToken
 from farthing.models.tensors import Tensors
 
-CHUNK = 4096
-"""Tokens whose logits exist at once."""
-
-Objective = Callable[[Tensor, Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
-"""hidden [T, D], the page's answer (logits of some of them), targets, learned: a sum in nats."""
+Objective = Callable[[Logits, Tensor, Tensor], Tensor]
+"""Logits of all tokens (not multiplied yet), targets [T], learned [T]: a sum in nats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ def losses(
     batch: Batch,
     *,
     reading: Callable[[Batch], Fast] = Fast,
-    objective: Objective | None = None,
+    objective: Objective = cross_entropy,
 ) -> Losses:
     """Of one pass. weights: as the page names them, cast; with the next-token head's, it too.
 
@@ -81,16 +77,16 @@ def losses(
     with ops.reading(fast):
         page: Any = models.load(config, main)
         hidden = page.final(page.stream(step, NoCache((None,) * layers)))
-        main_loss = objective or cross_entropy
-        total = main_loss(hidden, page.answer, batch.targets[:, :-1], batch.learned[:, :-1])
+        total = objective(
+            page.answer(hidden), batch.targets[:, :-1].flatten(), batch.learned[:, :-1].flatten()
+        )
         further = None
         if len(main) < len(weights):
             head = NextToken(page, config, Tensors(weights))
             after = Step(batch.targets[:, :-1].flatten(), step.positions)
             learned = batch.learned[:, :-1] & batch.learned[:, 1:]
-            further = cross_entropy(
-                head.final(hidden, after, None), page.answer, batch.targets[:, 1:], learned
-            )
+            guess = page.answer(head.final(hidden, after, None))
+            further = cross_entropy(guess, batch.targets[:, 1:].flatten(), learned.flatten())
     names = {id(w): name for name, w in weights.items()}
     balance = list(fast.sequence_losses.values())
     return Losses(
@@ -100,34 +96,3 @@ def losses(
         count=int(batch.learned[:, :-1].sum()),
         loads={names[key]: load for key, load in fast.loads.items() if key in names},
     )
-
-
-def cross_entropy(
-    hidden: Tensor, answer: Callable[[Tensor], Tensor], targets: Tensor, learned: Tensor
-) -> Tensor:
-    """Sum over the learned targets; logits [CHUNK, V] are made again on the way back."""
-
-    def part(x: Tensor, target: Tensor, counts: Tensor) -> Tensor:
-        with ops.reading(_READING):
-            logits = answer(x).float()
-        each = F.cross_entropy(logits, target, reduction="none")
-        return (each * counts).sum()
-
-    targets, learned = targets.reshape(-1), learned.reshape(-1)
-    total = torch.zeros((), device=hidden.device)
-    for at in range(0, len(hidden), CHUNK):
-        mine = slice(at, at + CHUNK)
-        total = total + checkpoint(
-            part, hidden[mine], targets[mine], learned[mine], use_reentrant=False
-        )
-    return total
-
-
-class _Logits:
-    """The head's op alone, for when logits are made again outside of a pass."""
-
-    logits = staticmethod(F.linear)
-    scale = staticmethod(lambda x, factor: x * factor)
-
-
-_READING = _Logits()
