@@ -9,6 +9,8 @@ from cyclopts import App, Parameter
 
 VERBS = {
     "pretrain": "learn_pretrain:pretrain",
+    "tokenizer": "learn_tokenizer:tokenizer",
+    "data pack": "learn_data_pack:pack",
 }
 """What is typed after `farthing learn`, and where in farthing.cli its function is. The function's
 docstring is the verb's help; its first line stands in the table."""
@@ -23,7 +25,8 @@ def table() -> App:
         verb = getattr(import_module(f"farthing.cli.{module}"), function)
         (data if above else made).command(verb, name=name, sort_key=place)
     if any(words.startswith("data ") for words in VERBS):
-        made.command(data, sort_key=len(VERBS))
+        data.sort_key = len(VERBS)
+        made.command(data)
     return made
 
 

@@ -1,0 +1,69 @@
+"""The documents of several paths one after the other, and what these paths held, by hash."""
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from farthing.errors import InputError
+from farthing.learn import documents
+from farthing.learn.documents import Document
+from farthing.store.digest import sha256_of
+
+PLAIN = ".txt"
+LINE = 1 << 16
+"""Characters of a plain text that make a document at most; mostly a line does."""
+
+
+class Sources:
+    """Data sets, .jsonl files and .txt files. Raises NotFound if a path holds none."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        if not paths:
+            raise InputError("no data is given; name a data set (a folder of JSONL), or a file")
+        self.paths = paths
+        self.files = [file for path in paths for file in documents.files(path)]
+        self.bytes = sum(file.stat().st_size for file in self.files)
+
+    def __iter__(self) -> Iterator[Document]:
+        for file in self.files:
+            yield from _plain(file) if file.suffix == PLAIN else documents.read(file)
+
+    def some(self, most: int, seed: int) -> Iterator[Document]:
+        """Drawn from all alike, so that about `most` bytes are read; all, if there are no more."""
+        share, draw = most / max(self.bytes, 1), random.Random(seed)
+        for document in self:
+            if share >= 1 or draw.random() < share:
+                yield document
+
+    def about(self) -> list[dict[str, Any]]:
+        """Each path's files by name, bytes and hash."""
+        return [
+            {
+                "path": path.name,
+                "files": [
+                    {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_of([file])}
+                    for file in documents.files(path)
+                ],
+            }
+            for path in self.paths
+        ]
+
+
+def _plain(file: Path) -> Iterator[Document]:
+    try:
+        with file.open(encoding="utf-8") as opened:
+            while line := opened.readline(LINE):
+                if line.strip():
+                    yield Document(text=line)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def contents(found: Iterator[Document]) -> Iterator[str]:
+    """What of documents is read: texts, and what messages say."""
+    for document in found:
+        if document.text is not None:
+            yield document.text
+        for message in document.messages or ():
+            yield message.content
