@@ -9,6 +9,7 @@ import torch
 from packed_rows import packed, step_of
 from torch import Tensor
 
+from farthing.learn.cross_entropy import Logits
 from farthing.learn.fast import Fast
 from farthing.ops import reference
 from farthing.ops.mixture import Bank, Router
@@ -16,8 +17,8 @@ from farthing.ops.reference_cache import LayerCache
 from farthing.ops.reference_mixture import Routed
 from farthing.ops.rotation import Rotation
 
-ROWS = [[4, 1, 7], [12]]
-"""Lengths of documents in two rows of 10 tokens, and the two that follow a row."""
+ROWS = [[4, 1, 18, 49], [72]]
+"""Lengths of documents in two rows of 70 tokens, and the two that follow a row."""
 
 BATCH = packed(ROWS, vocabulary=16)
 STEP = step_of(BATCH)
@@ -40,13 +41,15 @@ class Case:
     """Inputs without a gradient."""
 
     def inputs(self, dtype: torch.dtype, seed: int = 3) -> Inputs:
-        """Of values that bf16 holds, so that every dtype computes on the same numbers."""
+        """Of values that bf16 holds where it is used: every dtype computes on the same numbers."""
         generator = torch.Generator().manual_seed(seed)
         made = {}
         for name, shape in self.shapes.items():
-            value = torch.randn(shape, generator=generator).bfloat16()
-            vector = len(shape) == 1 or name in PRECISE
-            made[name] = value.to(torch.float32 if vector and dtype.itemsize < 4 else dtype)
+            value = torch.randn(shape, generator=generator)
+            if len(shape) == 1 or name in PRECISE:
+                made[name] = value.to(torch.promote_types(dtype, torch.float32))
+            else:
+                made[name] = value.bfloat16().to(dtype)
             made[name].requires_grad_(name not in self.exact)
         return made
 
@@ -56,7 +59,8 @@ def by_reference(case: Case, inputs: Inputs) -> Tensor:
 
 
 def by_fast(case: Case, inputs: Inputs) -> Tensor:
-    return case.call(Fast(BATCH), inputs, None)
+    out = case.call(Fast(BATCH), inputs, None)
+    return out.of(slice(None)) if isinstance(out, Logits) else out
 
 
 def gradients(out: Tensor, inputs: Inputs, seed: int = 4) -> Inputs:
@@ -107,9 +111,11 @@ def routed(router: Router, *, corrected: bool = False) -> Case:
 
 
 def chosen(experts: int = EXPERTS) -> Tensor:
-    """[T, CHOSEN] ascending; the last expert gets nothing."""
+    """[T, CHOSEN] ascending; the first expert gets most tokens, the last one none."""
     generator = torch.Generator().manual_seed(1)
-    picks = torch.rand(T, experts - 1, generator=generator).argsort(1)[:, :CHOSEN]
+    worth = torch.rand(T, experts - 1, generator=generator)
+    worth[:, 0] += 0.6
+    picks = worth.argsort(1, descending=True)[:, :CHOSEN]
     return picks.sort(1).values
 
 
