@@ -1,0 +1,64 @@
+"""`farthing learn data tasks`: tasks that a program can check, and texts made by grammar."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def tasks(
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    count: int = 100_000,
+    kinds: tuple[str, ...] = (),
+    languages: tuple[Literal["en", "zh"], ...] = ("en", "zh"),
+    seed: int = 0,
+    split: Literal["train", "test"] = "train",
+    questions: Annotated[bool, Parameter(negative=())] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Make tasks whose answers are known, as chats to train on; or questions to test with.
+
+    The same seed gives the same bytes. Templates of the test split never occur in training, so
+    that a score on them is of what was learned, not of what was seen.
+
+    Examples:
+
+        farthing learn data tasks -o data/tasks --count 1000000
+        farthing learn data tasks -o data/held-out --split test --count 2000 --seed 1
+        farthing learn data tasks -o tests --questions --count 200
+        farthing eval mite --chat --tokens 0 --tasks tests/arithmetic-en.jsonl
+
+    Parameters
+    ----------
+    output
+        A new folder; it appears whole, or not at all.
+    count
+        How many documents; with --questions, how many of each kind and language.
+    kinds
+        Which of them; all tasks if none is named. "texts" stands for all texts made by grammar.
+    languages
+        en, zh or both.
+    seed
+        Decides all that is drawn.
+    split
+        Whose templates.
+    questions
+        Write a file of question and answer a kind and language, of the test split, as
+        `farthing eval --tasks` reads them.
+    as_json
+        Print one JSON object.
+    """
+    from farthing.learn.tasks import files
+
+    if questions:
+        paths = files.questions(output, kinds, languages, count, seed)
+        told = {"folder": str(output), "files": [path.name for path in paths], "questions": count}
+    else:
+        shards = files.write(output, kinds, languages, count, seed, split)
+        told = {"folder": str(output), "files": [one.name for one in shards], "documents": count}
+    if as_json:
+        print(json.dumps(told))
+    else:
+        print(f"{output}: {len(paths if questions else shards)} files of {count:,}")

@@ -1,0 +1,65 @@
+"""Which samples come, in an order that the seed alone decides."""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from farthing.errors import InputError
+from farthing.learn.tasks import arithmetic, extract_en, extract_zh
+from farthing.learn.tasks.types import Family, Sample, Split
+
+FAMILIES: list[Family] = [*arithmetic.FAMILIES, *extract_en.FAMILIES, *extract_zh.FAMILIES]
+KINDS = tuple(dict.fromkeys(family.kind for family in FAMILIES))
+LANGUAGES = ("en", "zh")
+BLOCK = 4096
+"""Samples of one generator: block i is the same whatever came before it."""
+
+
+def samples(
+    kinds: Sequence[str] = KINDS,
+    languages: Sequence[str] = LANGUAGES,
+    count: int = 1,
+    seed: int = 0,
+    split: Split = "train",
+    first: int = 0,
+) -> Iterator[Sample]:
+    """Samples first..first+count of a seed's endless row, every kind and language as often.
+
+    Raises InputError for a kind or language that is not known, or where none of them meet.
+    """
+    groups = grouped(kinds, languages)
+    asked = ",".join(f"{kind}/{language}" for kind, language in groups)
+    tables = list(groups.values())
+    at, end = first, first + count
+    while at < end:
+        block, skip = divmod(at, BLOCK)
+        rng = Random(f"{seed} {split} {asked} {block}")
+        stop = min(BLOCK, end - block * BLOCK)
+        for place in range(stop):
+            table = tables[int(rng.random() * len(tables))]
+            sample = table[int(rng.random() * len(table))].sample(rng, split)
+            if place >= skip:
+                yield sample
+        at = block * BLOCK + stop
+
+
+def grouped(
+    kinds: Sequence[str], languages: Sequence[str]
+) -> dict[tuple[str, str], tuple[Family, ...]]:
+    """Families by kind and language, each as often as its share."""
+    _known("kind", kinds, KINDS)
+    _known("language", languages, LANGUAGES)
+    found: dict[tuple[str, str], tuple[Family, ...]] = {}
+    for family in FAMILIES:
+        if family.kind in kinds and family.language in languages:
+            key = family.kind, family.language
+            found[key] = found.get(key, ()) + (family,) * family.share
+    if not found:
+        raise InputError(f"no task of kind {', '.join(kinds)} is in {', '.join(languages)}")
+    return found
+
+
+def _known(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
+    wrong = [name for name in asked if name not in known]
+    if wrong or not asked:
+        found = ", ".join(map(repr, wrong)) or "none"
+        raise InputError(f"{what} {found:.200} is not known; known are {', '.join(known)}")

@@ -1,0 +1,76 @@
+"""Tasks on disk: as documents to train on, and as questions for `farthing eval --tasks`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from farthing import __version__
+from farthing.errors import InputError
+from farthing.learn import documents
+from farthing.learn.documents import Shard
+from farthing.learn.tasks.choosing import KINDS, grouped, samples
+from farthing.learn.tasks.types import Sample, Split
+
+TRIES = 50
+"""Samples drawn for every distinct question wanted."""
+
+
+def write(
+    folder: Path,
+    kinds: Sequence[str],
+    languages: Sequence[str],
+    count: int,
+    seed: int,
+    split: Split,
+) -> list[Shard]:
+    """A data set with its card. Raises InputError as samples() and documents.write() do."""
+    made = samples(kinds or KINDS, languages, count, seed, split)
+    grouped(kinds or KINDS, languages)
+    about = {
+        "made_by": f"farthing learn data tasks, farthing {__version__}",
+        "kinds": list(kinds or KINDS),
+        "languages": list(languages),
+        "seed": seed,
+        "split": split,
+        "documents": count,
+    }
+
+    def finish(draft: Path, shards: list[Shard]) -> None:
+        files = [msgspec.to_builtins(shard) for shard in shards]
+        (draft / "card.json").write_text(json.dumps(about | {"files": files}, indent=1))
+
+    return documents.write(folder, (one.document() for one in made), finish)
+
+
+def questions(
+    folder: Path, kinds: Sequence[str], languages: Sequence[str], count: int, seed: int
+) -> list[Path]:
+    """A file a kind and language, of `count` different questions of the test split each.
+
+    Raises InputError if the folder exists, or a kind has not so many questions.
+    """
+    if folder.exists():
+        raise InputError(f"{folder} exists; remove it, or choose another folder")
+    made = {
+        folder / f"{kind}-{language}.jsonl": distinct(kind, language, count, seed)
+        for kind, language in grouped(kinds or KINDS, languages)
+    }
+    draft = folder.with_name(f".{folder.name}.partial")
+    draft.mkdir(parents=True)
+    for path, found in made.items():
+        lines = [{"question": one.prompt, "answer": one.answer} for one in found]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        (draft / path.name).write_text(text, encoding="utf-8")
+    draft.rename(folder)
+    return list(made)
+
+
+def distinct(kind: str, language: str, count: int, seed: int) -> list[Sample]:
+    found: dict[str, Sample] = {}
+    for sample in samples((kind,), (language,), count * TRIES, seed, "test"):
+        found.setdefault(sample.prompt, sample)
+        if len(found) == count:
+            return list(found.values())
+    raise InputError(f"{kind} in {language} has {len(found)} questions, not {count}; ask for fewer")
