@@ -1,0 +1,154 @@
+"""Fine-tuning: low-rank parts of a model learn what documents show, the model itself stays."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from farthing.errors import InputError
+from farthing.learn import checkpoint, schedule
+from farthing.learn.base import Base
+from farthing.learn.checkpoint import Checkpoint
+from farthing.learn.lora import Adapted, Adapter
+from farthing.learn.losses import losses
+from farthing.learn.recipe import Dtype, Schedule
+from farthing.learn.whole_rows import Document, WholeRows
+
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+CLIP = 1.0
+KEEP = 2
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that decides a tuning run, but the model and the documents."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    """A part counts alpha / rank."""
+
+    targets: tuple[str, ...] = ("all-linear",)
+    rate: float = 1e-3
+    """Falls as a cosine, after a warm-up of `warmup` of the steps."""
+
+    warmup: float = 0.05
+    epochs: int = 1
+    length: int = 512
+    """Tokens in a row, which holds whole documents."""
+
+    rows: int = 16
+    """Of a step."""
+
+    together: int = 8
+    """Rows that go through the model at once."""
+
+    seed: int = 0
+    dtype: Dtype = "bf16"
+    quantized: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "epochs", "length", "rows", "together"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if self.rows % self.together:
+            raise InputError(
+                f"{self.rows} rows of a step are not a multiple of {self.together} together"
+            )
+        if not self.targets:
+            raise InputError("no targets are given; expected names of matrices, or all-linear")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Of one step. Loss in nats a token that is learned."""
+
+    step: int
+    loss: float
+    norm: float
+    rate: float
+    learned: int
+    tokens: int
+    seconds: float
+
+
+class Tune:
+    """`done` is the number of steps done, of `steps`."""
+
+    def __init__(self, base: Base, documents: Sequence[Document], settings: Settings) -> None:
+        s = settings
+        self.base, self.settings, self.done = base, settings, 0
+        self.adapter = Adapter.fresh(
+            base.config, s.targets, rank=s.rank, alpha=s.alpha, seed=s.seed
+        )
+        self.rows = WholeRows(documents, length=s.length, epochs=s.epochs, seed=s.seed)
+        self.steps = -(-len(self.rows.rows) // s.rows)
+        self.schedule = Schedule(kind="cosine", warmup=round(s.warmup * self.steps))
+        self.parameters = dict(self.adapter.named())
+        self.optimizer = torch.optim.AdamW(
+            self.parameters.values(), lr=s.rate, betas=(0.9, 0.99), weight_decay=0.0
+        )
+        self.identity = _identity(base, documents, settings)
+
+    def step(self) -> Told:
+        s, began = self.settings, perf_counter()
+        first = self.done * s.rows
+        batches = [self.rows.take(first + at, s.together) for at in range(0, s.rows, s.together)]
+        count = sum(int(one.learned[:, :-1].sum()) for one in batches)
+        loss = 0.0
+        for one in batches:
+            weights = self.adapter.beside(self.base.weights, DTYPES[s.dtype])
+            found = losses(self.base.config, weights, one, reading=Adapted)
+            torch.autograd.backward(found.main / max(count, 1))
+            loss += float(found.main.detach()) / max(count, 1)
+        if loss != loss:
+            raise InputError(
+                f"the loss of step {self.done + 1} is not a number; use a smaller --rate"
+            )
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), CLIP)
+        rate = s.rate * schedule.rate(self.schedule, self.done, self.steps)
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.done += 1
+        tokens = sum(one.tokens.numel() for one in batches)
+        return Told(self.done, loss, float(norm), rate, count, tokens, perf_counter() - began)
+
+    def save(self, folder: Path) -> Path:
+        state = Checkpoint(self.done, self._state(), {"identity": self.identity})
+        return checkpoint.save(folder, state, keep=KEEP)
+
+    def resume(self, state: Checkpoint) -> None:
+        """Goes on as if it had never stopped. Raises InputError for a run of something else."""
+        if state.run.get("identity") != self.identity:
+            raise InputError(
+                "the checkpoint is of another model, other data or other settings; tune into a new"
+                " folder"
+            )
+        for name, parameter in self.parameters.items():
+            with torch.no_grad():
+                parameter.copy_(state.tensors[f"weight/{name}"])
+            keys = ("step", "exp_avg", "exp_avg_sq")
+            if f"step/{name}" in state.tensors:
+                self.optimizer.state[parameter] = {k: state.tensors[f"{k}/{name}"] for k in keys}
+        self.done = state.step
+
+    def _state(self) -> dict[str, Tensor]:
+        found = {f"weight/{name}": p.detach() for name, p in self.parameters.items()}
+        names = {id(p): name for name, p in self.parameters.items()}
+        for parameter, state in self.optimizer.state.items():
+            found |= {f"{key}/{names[id(parameter)]}": value for key, value in state.items()}
+        return found
+
+
+def _identity(base: Base, documents: Sequence[Document], settings: Settings) -> str:
+    found = hashlib.sha256(msgspec.json.encode(settings, order="deterministic"))
+    about: Any = (base.name, base.config, {k: tuple(w.shape) for k, w in base.weights.items()})
+    found.update(msgspec.json.encode(about, order="deterministic"))
+    for ids, learned in documents:
+        found.update(msgspec.json.encode((list(ids), learned and list(learned))))
+    return found.hexdigest()
