@@ -31,10 +31,10 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return learn.write(made, tmp_path_factory.mktemp("tok") / "made", context=128, about={})
 
 
-def made(case: str) -> tuple[dict[str, Any], Any, dict[str, Tensor]]:
+def made(case: str, **more: Any) -> tuple[dict[str, Any], Any, dict[str, Tensor]]:
     """config.json, transformers' model, and its weights by the page's names."""
     family, changes = (FAMILIES | TOO)[case]
-    config, theirs = checkpoint(family, **(changes | {"vocab_size": VOCABULARY}))
+    config, theirs = checkpoint(family, **(changes | {"vocab_size": VOCABULARY} | more))
     return config, theirs, leaves(theirs.state_dict(), config)
 
 
@@ -106,7 +106,7 @@ def test_farthing_reads_back_what_was_written(case: str, tokenizer: Path, tmp_pa
 def test_pulled_it_has_the_same_numbers_and_answers(
     tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config, theirs, weights = made("V3, tied, scaled")
+    config, theirs, weights = made("V3, tied, scaled", v_head_dim=16)
     weights |= with_head(theirs, config)
     folder = publish.folder(config, weights, tokenizer, tmp_path / "toy")
 
