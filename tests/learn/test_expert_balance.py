@@ -6,6 +6,7 @@ from packed_rows import packed
 from toy_models import DOCUMENTS, VOCABULARY, leaves, made
 
 from farthing.learn import balance
+from farthing.learn.fast import Fast
 from farthing.learn.losses import losses
 from farthing.ops.mixture import Router
 from farthing.ops.reference import route
@@ -75,6 +76,18 @@ def test_the_sequence_loss_is_its_definition() -> None:
         torch.from_numpy(scores), torch.from_numpy(chosen), sequences, top_k
     )
     np.testing.assert_allclose(float(got), total / sequences, rtol=1e-12)
+
+
+def test_it_is_of_the_scores_before_correction_and_of_the_choice_after() -> None:
+    batch = packed([[12], [5, 7]], VOCABULARY)
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(20, 16, generator=generator)
+    correction = torch.randn(16, generator=generator)
+    fast = Fast(batch)
+    ids = fast.route(logits, ROUTER, correction).ids
+    chosen = torch.zeros(20, 16).scatter_(1, ids, 1.0)
+    (got,) = fast.sequence_losses.values()
+    torch.testing.assert_close(got, balance.sequence_loss(logits.sigmoid(), chosen, 2, 4))
 
 
 def test_even_loads_have_a_sequence_loss_of_one() -> None:

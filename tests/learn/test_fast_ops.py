@@ -5,11 +5,13 @@ import inspect
 import pytest
 import torch
 from op_cases import BATCH, CASES, STEP, Case, T, by_fast, by_reference, chosen, gradients
+from packed_rows import packed, step_of
 
 from farthing.errors import InputError
 from farthing.learn.fast import Fast
 from farthing.ops import reference
 from farthing.ops.mixture import Activation, Bank
+from farthing.ops.reference_cache import LayerCache
 from farthing.ops.reference_mixture import Routed
 
 ROUNDED, ROUNDED_BACK = 0.01, 0.02
@@ -61,6 +63,26 @@ def test_every_op_of_a_page_is_here() -> None:
     assert {name.split(",")[0].split(" ")[0] for name in CASES} == set(reference.__all__)
     missing = [name for name in reference.__all__ if not inspect.isfunction(getattr(Fast, name))]
     assert not missing
+
+
+@pytest.mark.parametrize("window", [0, 20])
+def test_documents_of_any_length_are_attended(window: int) -> None:
+    """Lengths at, below and above those that documents are filled up to."""
+    batch = packed([[15, 16, 17, 31, 32, 33, 63, 64, 65, 1, 1], [97, 95, 96, 50]], vocabulary=16)
+    step, count = step_of(batch), batch.tokens.numel()
+    generator = torch.Generator().manual_seed(8)
+    shapes = ((count, 16), (count, 8), (count, 8))
+    inputs = {
+        name: torch.randn(shape, generator=generator, requires_grad=True)
+        for name, shape in zip("qkv", shapes, strict=True)
+    }
+    settings = {"heads": 2, "kv_heads": 1, "scale": 0.3, "window": window}
+    expected = reference.attention(*inputs.values(), step, LayerCache(), **settings)
+    got = Fast(batch).attention(*inputs.values(), step, None, **settings)
+    assert_close(got, expected)
+    back = gradients(got, inputs)
+    for name, gradient in gradients(expected, inputs).items():
+        assert_close(back[name], gradient)
 
 
 def test_the_choice_of_experts_is_the_references() -> None:
