@@ -11,14 +11,36 @@ def pretrain(
     /,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
-) -> None:
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    threads: int = 0,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
     """Train a model from random weights, as a recipe says.
+
+    The run's folder keeps checkpoints, a log of one JSON line a step, and at the end a report with
+    the curves. ^C (or SIGTERM) saves and stops; a kill loses what came after the last checkpoint.
+    With --resume the run goes on from there, to the same weights to the bit.
+
+    Examples:
+
+        farthing learn pretrain recipes/mite.toml -o runs/mite
+        farthing learn pretrain recipes/mite.toml -o runs/mite --resume
 
     Parameters
     ----------
     recipe
-        A TOML file: the model's shape, its data, how long and how fast.
+        A TOML file: the model's shape, its data, how long and how fast. Paths in it are relative
+        to its own folder.
     output
-        The run's folder: checkpoints, the log, the report.
+        The run's folder.
+    resume
+        Go on from the folder's last checkpoint, or begin if there is none yet.
+    threads
+        Threads of torch; 0 means those the run began with, or one for each core. Others than it
+        began with change the last bits.
+    as_json
+        Print the log's lines in place of one live line.
     """
-    print(recipe, output)
+    from farthing.cli.learn_job import job
+
+    return job(recipe, output, resume=resume, threads=threads, as_json=as_json)

@@ -1,10 +1,11 @@
 """Who is moved by what: Muon moves hidden matrices, AdamW the rest; both at one rate."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from farthing.errors import FormatError
 from farthing.learn.muon import Muon
 from farthing.learn.parameters import Parameters
 from farthing.learn.recipe import Optimizer
@@ -40,15 +41,17 @@ class Optimizers:
         self.all.append(torch.optim.AdamW(groups, lr=recipe.rate, betas=recipe.betas))
         self.parameters = list(named.values())
 
-    def step(self, rate: float) -> float:
-        """One step at `rate` (not a share of the recipe's). Returns the gradients' norm."""
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip or float("inf"))
+    def clip(self) -> float:
+        """The gradients' norm, which is then brought down to the recipe's largest."""
+        return float(nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip or float("inf")))
+
+    def step(self, rate: float) -> None:
+        """At `rate` (not a share of the recipe's). Gradients are gone after it."""
         for one in self.all:
             for group in one.param_groups:
                 group["lr"] = rate
             one.step()
             one.zero_grad(set_to_none=True)
-        return float(norm)
 
     def states(self) -> Iterator[tuple[str, Tensor]]:
         for one in self.all:
@@ -56,8 +59,8 @@ class Optimizers:
                 for key, value in state.items():
                     yield f"{key}/{self.names[id(p)]}", value
 
-    def load(self, states: dict[str, Tensor]) -> None:
-        """The inverse of `states`; KeyError if one is missing is the caller's to prevent."""
+    def load(self, states: Mapping[str, Tensor]) -> None:
+        """The inverse of `states`. FormatError for what is no state of these parameters."""
         keys: dict[str, dict[str, Tensor]] = {}
         for full, value in states.items():
             key, name = full.split("/", 1)
@@ -65,5 +68,11 @@ class Optimizers:
         for one in self.all:
             for group in one.param_groups:
                 for p in group["params"]:
-                    if found := keys.get(self.names[id(p)]):
-                        one.state[p] = found
+                    found = keys.pop(self.names[id(p)], {})
+                    if any(v.ndim and v.shape != p.shape for v in found.values()):
+                        raise FormatError(f"moments of {self.names[id(p)]} are of another shape")
+                    one.state[p] = found
+        if keys:
+            raise FormatError(
+                f"there are moments of {next(iter(keys))!r:.80}, which is not trained"
+            )

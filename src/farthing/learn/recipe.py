@@ -21,105 +21,120 @@ Paths are relative to the recipe's own folder. A field that is not known is refu
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
-from farthing import models
-from farthing.errors import InputError, NotFound
+from farthing.errors import FormatError, InputError, NotFound
+from farthing.learn import model_fields
 
 LARGEST = 1 << 20
 Dtype = Literal["bf16", "fp32"]
+Count = Annotated[int, Meta(ge=1, le=1 << 48)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Amount = Annotated[float, Meta(ge=0.0, le=1e6)]
+Below = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Table(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Defaults stay out of the identity: a field can be added, but a default never changed."""
+
+
+class Source(Table, frozen=True):
     path: str
-    share: float = 1.0
+    share: Annotated[float, Meta(gt=0.0, le=1e6)] = 1.0
     """Of the rows, relative to the others'."""
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Data(Table, frozen=True):
     tokenizer: str
-    train: tuple[Source, ...]
+    train: Annotated[tuple[Source, ...], Meta(min_length=1, max_length=256)]
     held_out: tuple[Source, ...] = ()
-    length: int = 512
+    length: Annotated[int, Meta(ge=2, le=1 << 20)] = 512
     """Tokens in a row."""
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    tokens: int = 32_768
+class Batch(Table, frozen=True):
+    tokens: Count = 32_768
     """Of one step of the optimizer."""
 
-    together: int = 8_192
+    together: Count = 8_192
     """Of them, how many go through the model at once; gradients of the rest are added."""
 
     recompute: bool = False
-    """Blocks are run again on the way back: less memory, a third more time."""
+    """Blocks are run again on the way back: less memory, a third more time, the same bits."""
 
 
-class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    rate: float = 2e-3
+class Optimizer(Table, frozen=True):
+    rate: Amount = 2e-3
     """Of both; Muon's updates are scaled to the size of AdamW's (Moonlight, 2502.16982)."""
 
-    decay: float = 0.1
-    momentum: float = 0.95
-    betas: tuple[float, float] = (0.9, 0.95)
-    clip: float = 1.0
+    decay: Amount = 0.1
+    momentum: Below = 0.95
+    betas: tuple[Below, Below] = (0.9, 0.95)
+    clip: Amount = 1.0
     """The largest norm of all gradients; 0 leaves them."""
 
     matrices: Literal["muon", "adamw"] = "muon"
 
 
-class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Schedule(Table, frozen=True):
     kind: Literal["wsd", "cosine"] = "wsd"
-    warmup: int = 100
+    warmup: Annotated[int, Meta(ge=0, le=1 << 40)] = 100
     """Steps until the full rate."""
 
-    decay: float = 0.2
+    decay: Share = 0.2
     """wsd: share of the steps over which the rate falls in the end."""
 
-    least: float = 0.0
+    least: Share = 0.0
     """Of the full rate, what remains at the end."""
 
 
-class Balance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    rate: float = 1e-3
+class Balance(Table, frozen=True):
+    rate: Amount = 1e-3
     """What an expert's correction moves by after a step (2408.15664)."""
 
-    until: float = 0.9
+    until: Share = 0.9
     """Share of the steps after which corrections stay."""
 
-    sequence: float = 1e-4
+    sequence: Amount = 1e-4
     """Weight of the sequence-wise loss (DeepSeek-V3, 2412.19437, 2.1.2)."""
 
 
-class NextToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NextToken(Table, frozen=True):
     """The head that guesses one token further (MTP; DeepSeek-V3, 2.2)."""
 
-    weight: float = 0.3
-    later: float = 0.1
+    weight: Amount = 0.3
+    later: Amount = 0.1
     """Its weight once the rate falls."""
 
 
-class Evaluate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    steps: int = 200
-    tokens: int = 65_536
+class Evaluate(Table, frozen=True):
+    steps: Count = 200
+    """Between one look at the held-out data and the next; the last step has one of its own."""
+
+    tokens: Count = 65_536
+    """Of each held-out corpus, from its start."""
 
 
-class Save(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    minutes: float = 10.0
-    keep: int = 2
+class Save(Table, frozen=True):
+    minutes: Amount = 10.0
+    keep: Count = 2
 
 
-class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    name: str
+class Recipe(Table, frozen=True):
+    name: Annotated[str, Meta(pattern=r"^[\w.-]{1,64}$")]
     model: dict[str, Any]
     data: Data
-    tokens: int
-    seed: int = 0
+    tokens: Count
+    seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 0
     dtype: Dtype = "bf16"
     batch: Batch = Batch()
     optimizer: Optimizer = Optimizer()
@@ -140,8 +155,22 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def identity(self) -> str:
-        """Of everything that decides a run: a checkpoint of another is refused."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        """Of what decides the weights: a checkpoint of another is refused.
+
+        Where data lies is left out, since its hashes stand in the checkpoint; and so is all that
+        may change on the way: what is evaluated and saved, and when.
+        """
+        replace = msgspec.structs.replace
+        train = tuple(replace(source, path="") for source in self.data.train)
+        decisive = replace(
+            self,
+            name="",
+            data=replace(self.data, tokenizer="", train=train, held_out=()),
+            batch=replace(self.batch, recompute=False),
+            evaluate=Evaluate(),
+            save=Save(),
+        )
+        return hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()
 
 
 def read(path: Path) -> Recipe:
@@ -157,7 +186,9 @@ def read(path: Path) -> Recipe:
         raise InputError(f"{path} is over {LARGEST >> 20} MiB; that is no recipe")
     try:
         return parse(tomllib.loads(raw.decode()))
-    except (InputError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text; a recipe is TOML") from None
+    except (InputError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path}: {error}") from None
 
 
@@ -165,13 +196,38 @@ def parse(found: Mapping[str, Any]) -> Recipe:
     try:
         recipe = msgspec.convert(found, Recipe)
     except msgspec.ValidationError as error:
-        raise InputError(str(error)) from None
+        raise InputError(explained(str(error))) from None
     check(recipe)
     return recipe
 
 
+def explained(error: str) -> str:
+    """msgspec's words, and for an unknown field those that are known."""
+    match = re.fullmatch(r"Object contains unknown field `(.+?)`(?: - at `\$\.?(.*)`)?", error)
+    if match is None:
+        return error
+    field, where = match[1], match[2] or ""
+    table: type[Table] = TABLES.get(re.sub(r"\[\.*\d*\]", "", where), Recipe)
+    known = ", ".join(table.__struct_fields__)
+    return f"unknown field {field!r} in {f'[{where}]' if where else 'the recipe'}; known: {known}"
+
+
+TABLES: dict[str, type[Table]] = {
+    "data": Data,
+    "data.train": Source,
+    "data.held_out": Source,
+    "batch": Batch,
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+    "balance": Balance,
+    "next_token": NextToken,
+    "evaluate": Evaluate,
+    "save": Save,
+}
+
+
 def check(recipe: Recipe) -> None:
-    """Raises InputError; the model's shapes are checked by its own page (FormatError)."""
+    """Raises InputError for what no field shows by itself, the model's shape included."""
     batch, length = recipe.batch, recipe.data.length
     for name, value, unit, of in (
         ("batch.together", batch.together, length, "data.length"),
@@ -179,4 +235,15 @@ def check(recipe: Recipe) -> None:
     ):
         if value < unit or value % unit:
             raise InputError(f"{name} is {value}; expected a multiple of {of} = {unit}")
-    models.tensors_of(recipe.model)
+    if recipe.schedule.warmup > recipe.steps:
+        raise InputError(
+            f"schedule.warmup is {recipe.schedule.warmup} steps, and {recipe.tokens} tokens make"
+            f" {recipe.steps}; expected fewer, or more tokens"
+        )
+    paths = [source.path for source in recipe.data.held_out]
+    if len(set(paths)) < len(paths):
+        raise InputError("data.held_out names a corpus twice; expected each once")
+    try:
+        model_fields.check(recipe.model, next_token=recipe.next_token is not None, length=length)
+    except FormatError as error:
+        raise InputError("[model] " + str(error).replace("config.json: ", "")) from None

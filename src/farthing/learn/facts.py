@@ -1,0 +1,100 @@
+"""What a run must find as it left it, and what it measures of its machine before it starts."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from farthing import __version__, machine
+from farthing.errors import FormatError, InputError
+from farthing.learn import work
+from farthing.learn.batches import Rows
+from farthing.learn.corpus import Corpus
+from farthing.learn.recipe import Recipe
+from farthing.models import tensors_of
+
+A_PARAMETER = 16
+"""Bytes in memory: the number, its gradient, and two moments."""
+
+LOOKED_AT = 64
+"""Rows whose documents' lengths stand for all."""
+
+
+def surroundings(threads: int, corpora: Sequence[Corpus]) -> dict[str, Any]:
+    return {
+        "threads": threads,
+        "torch": torch.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "farthing": __version__,
+        "data": [digest(corpus) for corpus in corpora],
+    }
+
+
+def compared(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Differences that cost only the sameness of bits, in words. InputError for other data."""
+    if now["data"] != before.get("data"):
+        raise InputError(
+            "the data is not what the run began with: a corpus of data.train was made again;"
+            " start the run in a new folder, or bring the old corpus back"
+        )
+    return [
+        f"{name} was {before.get(name)} and is {now[name]}: the run goes on, but not to the bit"
+        for name in ("threads", "torch", "instructions")
+        if now[name] != before.get(name)
+    ]
+
+
+def measured(
+    recipe: Recipe, rows: Rows, surroundings: Mapping[str, Any], path: Path
+) -> dict[str, Any]:
+    """With the peak of this machine's bf16 products: the best seen in any session of the run."""
+    counted = work.count(recipe.model, next_token=recipe.next_token is not None)
+    batch = rows.take(0, min(LOOKED_AT, len(rows.which)))
+    known = _peak_before(path, surroundings)
+    return {
+        "name": recipe.name,
+        "parameters": counted.parameters,
+        "active": counted.active,
+        "flops_a_token": counted.training(batch.positions),
+        "peak": max(known, work.peak()),
+        "steps": recipe.steps,
+        "recipe": recipe.identity,
+        **surroundings,
+    }
+
+
+def fits(recipe: Recipe) -> None:
+    """InputError if the numbers alone would fill the machine's memory."""
+    shapes = tensors_of(recipe.model).values()
+    count = sum(prod(shape) for shape in shapes)
+    have = machine.memory().total
+    if count * A_PARAMETER > have:
+        raise InputError(
+            f"{count / 1e6:,.0f} M parameters take {count * A_PARAMETER / 2**30:,.1f} GiB to train,"
+            f" and this machine has {have / 2**30:,.1f}; choose a smaller [model]"
+        )
+
+
+def digest(corpus: Corpus) -> str:
+    """Of the tokens, where documents start, and which tokens are learned."""
+    found = hashlib.sha256()
+    for array in (corpus.tokens, corpus.starts, corpus.learned):
+        if array is not None:
+            found.update(str((array.dtype, array.shape)).encode())
+            found.update(array.data)
+    return found.hexdigest()
+
+
+def _peak_before(path: Path, surroundings: Mapping[str, Any]) -> float:
+    if not path.exists():
+        return 0.0
+    try:
+        found = json.loads(path.read_bytes())
+        same = all(found[name] == surroundings[name] for name in ("threads", "instructions"))
+        return float(found["peak"]) if same else 0.0
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path} is damaged ({error}); remove it") from None

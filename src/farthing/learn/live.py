@@ -1,0 +1,77 @@
+"""A run in a line: where it is, how fast, how even its experts are, and what is left to pay."""
+
+from collections import deque
+from collections.abc import Mapping
+from math import exp
+from typing import Any
+
+from farthing.learn.journal import Line
+from farthing.meter import rate
+
+LATELY = 20
+"""Steps that a speed is the mean of."""
+
+
+class Live:
+    """`facts` as training.py measures them; an hour of the machine costs `hour` nano-dollars."""
+
+    def __init__(self, facts: Mapping[str, Any], hour: int) -> None:
+        self.facts, self.hour = facts, hour
+        self.lines: deque[Line] = deque(maxlen=LATELY)
+        self.held_out: dict[str, Any] = {}
+
+    def told(self, line: Line) -> None:
+        self.lines.append(line)
+        self.held_out = line.get("held_out", self.held_out)
+
+    def text(self) -> str:
+        """Raises IndexError before the first step."""
+        last, steps = self.lines[-1], int(self.facts["steps"])
+        parts = [f"step {last['step']}/{steps}", f"loss {last['loss']:.3f}", *self._held_out()]
+        parts += [f"{self.speed():,.0f} tokens/s", f"{self.share():.1%} of peak"]
+        if worst := self.worst():
+            parts.append(f"busiest expert {worst[1]:.2f} x mean in layer {worst[0]}")
+        spent = rate.cost(int(last["elapsed"] * rate.NANO), self.hour)
+        left = self.left()
+        more = rate.cost(int(left * rate.NANO), self.hour)
+        parts.append(f"{rate.dollars(spent)} spent, {rate.dollars(more)} left")
+        return "  ".join([*parts, f"{duration(left)} left"])
+
+    def speed(self) -> float:
+        """Tokens a second of the last steps, without what is done between them."""
+        tokens = float(self.lines[-1]["tokens"]) / int(self.lines[-1]["step"])
+        return tokens * len(self.lines) / sum(float(line["seconds"]) for line in self.lines)
+
+    def share(self) -> float:
+        """Of the machine's measured bf16 product."""
+        return self.speed() * float(self.facts["flops_a_token"]) / float(self.facts["peak"])
+
+    def left(self) -> float:
+        """Seconds, by the time that the last steps took with all that was between them."""
+        first, last = self.lines[0], self.lines[-1]
+        took = last["elapsed"] - first["elapsed"]
+        made = last["step"] - first["step"]
+        if not made:
+            took, made = last["seconds"], 1
+        return float(took) / int(made) * (int(self.facts["steps"]) - int(last["step"]))
+
+    def worst(self) -> tuple[str, float] | None:
+        """The layer whose experts are least even, and its largest load over the mean."""
+        found: dict[str, float] = self.lines[-1]["imbalance"]
+        return max(found.items(), key=lambda pair: pair[1], default=None)
+
+    def _held_out(self) -> list[str]:
+        if not self.held_out:
+            return []
+        losses = [one["loss"] for one in self.held_out.values()]
+        mean = sum(losses) / len(losses)
+        return [f"held out {mean:.3f} (perplexity {exp(min(mean, 50)):,.1f})"]
+
+
+def duration(seconds: float) -> str:
+    """For people: 4 h 05 m, 12 m 30 s, 8 s."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes:02} m"
+    return f"{minutes} m {whole % 60:02} s" if minutes else f"{whole} s"

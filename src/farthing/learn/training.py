@@ -1,0 +1,199 @@
+"""A run in its folder: begun or taken up, stepped, looked at, saved, and stopped with nothing lost.
+
+RUN/
+  recipe.toml       as it was given
+  facts.json        of this machine, the data, and what a token costs
+  log.jsonl         one line a step
+  step-00001200/    checkpoints (checkpoint.py)
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from farthing import machine
+from farthing.errors import DiskFull, InputError
+from farthing.learn import checkpoint, evaluation, facts, recipe, run
+from farthing.learn.blame import guilty, pieces
+from farthing.learn.checkpoint import Checkpoint
+from farthing.learn.corpus import Corpus
+from farthing.learn.journal import Journal, Line
+from farthing.learn.recipe import Source
+from farthing.learn.run import NotFinite, Run, Told, imbalances
+
+RECIPE, FACTS, LOG, BLAME = "recipe.toml", "facts.json", "log.jsonl", "not-finite.json"
+RETRY = 60.0
+"""Seconds until a checkpoint that found no room is tried again."""
+
+Tell = Callable[[Line], None]
+Note = Callable[[str], None]
+
+
+class Training:
+    """Opened, it stands at `run.done` steps. `notes` are what its user should know of that."""
+
+    def __init__(self, path: Path, folder: Path, *, resume: bool = False, threads: int = 0) -> None:
+        """Raises InputError if the folder holds a run and `resume` is not given, if the recipe or
+        the data is another, and if another process has it; NotFound, FormatError for data."""
+        self.folder, self.notes = folder, list[str]()
+        self.recipe = recipe.read(path)
+        self.train = [_corpus(path.parent, s, self.recipe.model) for s in self.recipe.data.train]
+        self.held_out = {
+            s.path: _corpus(path.parent, s, self.recipe.model) for s in self.recipe.data.held_out
+        }
+        facts.fits(self.recipe)
+        self._lock = claim(folder, resume=resume)
+        checkpoint.clean(folder)
+        (folder / RECIPE).write_bytes(path.read_bytes())
+        state = checkpoint.load(found[-1]) if (found := checkpoint.saved(folder)) else None
+        before = state.run if state else {}
+        self.threads = threads or before.get("threads") or machine.cores().usable
+        run.prepare(self.threads)
+        self.run = Run(self.recipe, self.train)
+        self.surroundings = facts.surroundings(self.threads, self.train)
+        if state:
+            self.notes += facts.compared(self.surroundings, before)
+            self.run.resume(state)
+        self.facts = facts.measured(self.recipe, self.run.rows, self.surroundings, folder / FACTS)
+        (folder / FACTS).write_text(json.dumps(self.facts, indent=1))
+        self.journal, elapsed = Journal.open(folder / LOG, self.run.done)
+        self._before = max(elapsed, float(before.get("elapsed", 0.0)))
+        self._began = self._saved = perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of all sessions, those of steps that a kill undid included."""
+        return self._before + perf_counter() - self._began
+
+    def go(self, stop: Callable[[], bool], tell: Tell, note: Note) -> bool:
+        """To the end, or until `stop` says so after a step; saved either way. Returns whether the
+        end was reached.
+
+        Raises InputError if a loss is no number, DiskFull if the last state can't be saved.
+        """
+        steps = self.recipe.steps
+        while self.run.done < steps and not stop():
+            line = self._step()
+            if error := self.journal.write(line):
+                note(f"log.jsonl can't be written ({error.strerror}); its lines are kept until")
+            tell(line)
+            if self.run.done < steps:
+                self._save_if_due(note)
+        if self.run.done:
+            self.save()
+        return self.run.done == steps
+
+    def save(self) -> Path:
+        state = self.run.state()
+        extra = {**self.surroundings, "elapsed": self.elapsed}
+        state = Checkpoint(state.step, state.tensors, {**state.run, **extra})
+        return checkpoint.save(self.folder, state, keep=self.recipe.save.keep)
+
+    def _step(self) -> Line:
+        try:
+            told = self.run.step()
+        except NotFinite as error:
+            raise self._blamed(error) from error
+        line = self._line(told)
+        at = self.recipe.evaluate.steps
+        if self.held_out and (told.step % at == 0 or told.step == self.recipe.steps):
+            line["held_out"] = self.evaluate()
+        return line | {"elapsed": round(self.elapsed, 3)}
+
+    def evaluate(self) -> dict[str, Any]:
+        weights, look = self.run.weights(), self.recipe.evaluate
+        return {
+            name: asdict(
+                evaluation.held_out(
+                    self.recipe.model,
+                    weights,
+                    corpus,
+                    length=self.recipe.data.length,
+                    tokens=look.tokens,
+                    together=self.recipe.batch.together,
+                )
+            )
+            for name, corpus in self.held_out.items()
+        }
+
+    def _line(self, told: Told) -> Line:
+        speed = told.tokens / told.seconds
+        return {
+            "step": told.step,
+            "tokens": told.step * told.tokens,
+            "loss": told.loss,
+            "next_token": told.next_token,
+            "sequence": told.sequence,
+            "norm": told.norm,
+            "rate": told.rate,
+            "seconds": round(told.seconds, 4),
+            "share": round(self.facts["flops_a_token"] * speed / self.facts["peak"], 4),
+            "imbalance": {layer: round(x, 4) for layer, x in imbalances(told.loads).items()},
+        }
+
+    def _save_if_due(self, note: Note) -> None:
+        if perf_counter() - self._saved < self.recipe.save.minutes * 60:
+            return
+        self._saved = perf_counter()
+        try:
+            self.save()
+        except DiskFull as error:
+            note(f"{error}; the run goes on and tries again in a minute")
+            self._saved += RETRY - self.recipe.save.minutes * 60
+
+    def _blamed(self, error: NotFinite) -> InputError:
+        rows = self.run.rows
+        bad = guilty(self.recipe.model, self.run.weights(), rows, error.rows)
+        found = [piece for row in bad for piece in pieces(rows, row)]
+        names = [source.path for source in self.recipe.data.train]
+        told = [asdict(p) | {"corpus": names[p.corpus]} for p in found]
+        path = self.folder / BLAME
+        path.write_text(json.dumps({"step": error.step, "what": error.what, "pieces": told}))
+        first = ", ".join(f"{names[p.corpus]}:{p.document}" for p in found[:4])
+        kept = checkpoint.saved(self.folder)
+        good = f"{kept[-1]} is the last good checkpoint" if kept else "no checkpoint was made yet"
+        return InputError(
+            f"{error.what} of step {error.step} is no number; the run stopped before it changed a"
+            f" weight, and {good}. Its batch is rows {error.rows.start} to {error.rows.stop - 1};"
+            f" to look at: {len(found)} documents in {len(bad)} rows, first {first} (all in"
+            f" {path}). A lower rate, a longer warm-up or other data may help"
+        )
+
+
+def claim(folder: Path, *, resume: bool) -> int:
+    """The folder's lock, held until the process ends. InputError if the folder is not for us."""
+    found = checkpoint.saved(folder)
+    begun = (folder / RECIPE).exists()
+    if begun and not resume:
+        at = f"at {found[-1].name}" if found else "without a checkpoint"
+        raise InputError(
+            f"{folder} holds a run {at}; --resume goes on with it, or choose another folder"
+        )
+    if folder.exists() and not begun and any(folder.iterdir()):
+        raise InputError(f"{folder} exists and holds no run; choose a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise InputError(
+            f"another process is training in {folder}; wait for it, or stop it"
+        ) from None
+    return lock
+
+
+def _corpus(base: Path, source: Source, config: dict[str, Any]) -> Corpus:
+    corpus = Corpus.open(base / source.path)
+    largest, vocabulary = int(corpus.tokens.max()), config["vocab_size"]
+    if largest >= vocabulary:
+        raise InputError(
+            f"{corpus.path} has token {largest}, and the model's vocab_size is {vocabulary}; pack"
+            " it with the recipe's own tokenizer, or correct vocab_size"
+        )
+    return corpus

@@ -1,0 +1,87 @@
+"""A run that was stopped, however it was, ends with the weights of one that was not."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from farthing.cli import main
+from farthing.learn import checkpoint, journal
+from learn import toy_run
+
+STEPS = 12
+PROGRAM = [sys.executable, "-c", "import sys; from farthing.cli import main; sys.exit(main())"]
+ASKED = ("--threads", "1", "--json")
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    return toy_run.recipe(folder, STEPS, next_token={})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(recipe, tmp_path_factory) -> checkpoint.Checkpoint:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert main(["learn", "pretrain", str(recipe), "-o", str(out), *ASKED]) == 0
+    return checkpoint.load(checkpoint.newest(out))
+
+
+def command(recipe: Path, out: Path) -> list[str]:
+    return [*PROGRAM, "learn", "pretrain", str(recipe), "-o", str(out), *ASKED]
+
+
+def stop_after(step: int, sent: int, recipe: Path, out: Path) -> int:
+    """Runs until the log's line of a step is told, sends the signal; returns the exit code."""
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command(recipe, out), stdout=subprocess.PIPE, env=environ)
+    assert process.stdout is not None
+    for _ in range(step):
+        process.stdout.readline()
+    time.sleep(random.Random(sent).random() / 50)  # within the next step, or its checkpoint
+    process.send_signal(sent)
+    process.communicate(timeout=60)
+    return process.returncode
+
+
+@pytest.fixture(autouse=True)
+def torch_as_it_was():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_stopped_and_resumed_is_the_same_to_the_bit(sent, recipe, undisturbed, tmp_path):
+    out = tmp_path / "run"
+    code = stop_after(random.Random(int(sent)).randint(2, STEPS - 3), sent, recipe, out)
+    assert code == (-sent if sent == signal.SIGKILL else 128 + sent)
+    done = checkpoint.load(checkpoint.newest(out)).step
+    assert 0 < done < STEPS
+    assert subprocess.run([*command(recipe, out), "--resume"], check=False).returncode == 0
+
+    found = checkpoint.load(checkpoint.newest(out))
+    assert found.step == undisturbed.step == STEPS
+    assert found.tensors.keys() == undisturbed.tensors.keys()
+    different = [n for n, t in found.tensors.items() if not torch.equal(t, undisturbed.tensors[n])]
+    assert not different
+    steps = [line["step"] for line in journal.lines(out / "log.jsonl")]
+    assert steps == list(range(1, STEPS + 1))
+
+
+def test_work_that_a_kill_undid_is_still_counted(recipe, tmp_path):
+    out = tmp_path / "run"
+    slow = toy_run.recipe(recipe.parent, STEPS, next_token={}, save={"minutes": 60.0})
+    stop_after(6, signal.SIGKILL, slow, out)
+    before = [line["elapsed"] for line in journal.lines(out / "log.jsonl")]
+    assert not checkpoint.saved(out)
+    assert main(["learn", "pretrain", str(slow), "-o", str(out), "--resume", *ASKED]) == 0
+    after = [line["elapsed"] for line in journal.lines(out / "log.jsonl")]
+    assert len(after) == STEPS and after[0] > before[-1]
