@@ -10,6 +10,10 @@ from cyclopts import App, Parameter
 VERBS = {
     "pretrain": "learn_pretrain:pretrain",
     "tokenizer": "learn_tokenizer:tokenizer",
+    "tune": "learn_tune:tune",
+    "merge": "learn_merge:merge",
+    "data tasks": "learn_data_tasks:tasks",
+    "data sample": "learn_data_sample:sample",
     "data pack": "learn_data_pack:pack",
 }
 """What is typed after `farthing learn`, and where in farthing.cli its function is. The function's
