@@ -14,6 +14,7 @@ from farthing import models, ops
 from farthing.learn.batches import Batch
 from farthing.learn.cross_entropy import Logits, cross_entropy
 from farthing.learn.fast import Fast
+from farthing.learn.recompute import Again
 from farthing.models.deepseek_mtp import NextToken
 from farthing.models.tensors import Tensors
 
@@ -64,11 +65,12 @@ def losses(
     *,
     reading: Callable[[Batch], Fast] = Fast,
     objective: Objective = cross_entropy,
+    recompute: bool = False,
 ) -> Losses:
     """Of one pass. weights: as the page names them, cast; with the next-token head's, it too.
 
     `reading` and `weights` go together: what stands for a tensor, its ops must know. `objective`
-    takes the place of `cross_entropy` in the main loss.
+    takes the place of `cross_entropy` in the main loss. `recompute`: see recompute.py.
     """
     fast, layers = reading(batch), int(config["num_hidden_layers"])
     step = Step(batch.tokens.flatten(), batch.positions.flatten())
@@ -76,13 +78,17 @@ def losses(
     main = {name: w for name, w in weights.items() if not name.startswith(head_prefix)}
     with ops.reading(fast):
         page: Any = models.load(config, main)
+        if recompute:
+            page.blocks = [Again(block, fast) for block in page.blocks]
         hidden = page.final(page.stream(step, NoCache((None,) * layers)))
         total = objective(
             page.answer(hidden), batch.targets[:, :-1].flatten(), batch.learned[:, :-1].flatten()
         )
         further = None
         if len(main) < len(weights):
-            head = NextToken(page, config, Tensors(weights))
+            head: Any = NextToken(page, config, Tensors(weights))
+            if recompute:
+                head.block = Again(head.block, fast)
             after = Step(batch.targets[:, :-1].flatten(), step.positions)
             learned = batch.learned[:, :-1] & batch.learned[:, 1:]
             guess = page.answer(head.final(hidden, after, None))

@@ -126,7 +126,7 @@ class Run:
 
     def _pass(self, batch: Batch, counts: tuple[int, int], passes: int) -> Losses:
         recipe = self.recipe
-        found = losses(recipe.model, self.weights(), batch)
+        found = losses(recipe.model, self.weights(), batch, recompute=recipe.batch.recompute)
         total = found.main / counts[0]
         if found.next_token is not None and recipe.next_token is not None:
             late = schedule.falling(recipe.schedule, self.done, recipe.steps)
