@@ -9,7 +9,9 @@ from cyclopts import App, Parameter
 
 VERBS = {
     "pretrain": "learn_pretrain:pretrain",
+    "report": "learn_report:report",
     "tokenizer": "learn_tokenizer:tokenizer",
+    "publish": "learn_publish:publish",
     "tune": "learn_tune:tune",
     "merge": "learn_merge:merge",
     "data tasks": "learn_data_tasks:tasks",

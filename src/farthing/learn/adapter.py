@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from farthing.errors import FormatError, NotFound
@@ -101,7 +101,7 @@ def write(folder: Path, adapter: Adapter, *, base: str) -> None:
     }
     whole = {PREFIX + name: x.detach().float().clone() for name, x in tensors.items()}
     draft = folder / f".{WEIGHTS}.partial"
-    save_file(whole, draft, {"format": "pt"})
+    draft.write_bytes(save(whole, {"format": "pt"}))
     draft.rename(folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(settings, indent=2))
 

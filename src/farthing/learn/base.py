@@ -17,7 +17,7 @@ from farthing import formats
 from farthing.errors import InputError
 from farthing.formats import packed
 from farthing.formats.hf import TOKENIZER, read_text
-from farthing.formats.types import Checkpoint
+from farthing.learn import pretrained
 from farthing.learn.frozen import Codes, Frozen
 from farthing.learn.parameters import cast
 from farthing.store.pulling import texts
@@ -51,14 +51,15 @@ def read(path: Path, dtype: torch.dtype, *, quantized: bool = False) -> Base:
 
     Raises NotFound, or FormatError for what is damaged or not understood; InputError if it is to
     stay quantized and nothing of it is."""
-    if (path / packed.WEIGHTS).is_file():
+    is_packed = (path / packed.WEIGHTS).is_file()
+    beside = _texts(path) if is_packed else texts(formats.open(path))
+    found: dict[str, Frozen]
+    if is_packed and quantized:
         opened = packed.open(path)
-        found = dict(_packed(opened, quantized=quantized))
-        config, beside = opened.config, _texts(path)
+        config, found = opened.config, dict(_kept(opened))
     else:
-        checkpoint = formats.open(path)
-        found = dict(_published(checkpoint))
-        config, beside = checkpoint.config, texts(checkpoint)
+        whole = pretrained.read(path)
+        config, found = whole.config, dict(whole.weights)
     if quantized and not any(isinstance(weight, Codes) for weight in found.values()):
         raise InputError(
             f"{path} has no packed matrix of 4 or 8 bits to keep; make one with"
@@ -69,26 +70,17 @@ def read(path: Path, dtype: torch.dtype, *, quantized: bool = False) -> Base:
     return Base(path.name, dict(config), weights, beside)
 
 
-def _packed(opened: packed.Packed, *, quantized: bool) -> Iterator[tuple[str, Frozen]]:
+def _kept(opened: packed.Packed) -> Iterator[tuple[str, Frozen]]:
     for name, tensor in opened.tensors.items():
         if tensor.form is None:
             yield name, torch.from_numpy(np.array(tensor.vector()))
             continue
         stack = len(tensor.shape) == 3
         each = range(tensor.shape[0]) if stack else [None]
-        if quantized and tensor.form.bits < 16 and name not in OUTER:
+        if tensor.form.bits < 16 and name not in OUTER:
             yield name, Codes.of([tensor.matrix(index) for index in each], stack=stack)
             continue
         whole = np.stack([tensor.matrix(index).dequantize() for index in each])
-        yield name, torch.from_numpy(whole if stack else whole[0])
-
-
-def _published(checkpoint: Checkpoint) -> Iterator[tuple[str, Frozen]]:
-    for name in checkpoint.names():
-        layout = checkpoint.layout(name)
-        stack = layout.form is not None and len(layout.shape) == 3
-        each = range(layout.shape[0]) if stack else [None]
-        whole = np.stack([checkpoint.values(name, index) for index in each])
         yield name, torch.from_numpy(whole if stack else whole[0])
 
 

@@ -1,0 +1,185 @@
+"""Tuning: it learns, it resumes to the bit, it leaves an adapter, and a merge serves it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from tuned_models import source
+
+from farthing.cli import main
+from farthing.errors import InputError
+from farthing.learn import adapter, checkpoint
+from farthing.learn.base import read
+from farthing.learn.journal import lines
+from farthing.learn.tune import Settings
+from farthing.learn.tuning import Tuning
+
+SETTINGS = Settings(rank=2, rows=2, together=1, length=96, epochs=2, rate=1e-2, dtype="fp32")
+
+
+def chats(path, count=24):
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / "part-00000.jsonl").open("w") as file:
+        for i in range(count):
+            told = [("user", f"{i} twice?"), ("assistant", f"{2 * i}")]
+            messages = [{"role": role, "content": content} for role, content in told]
+            file.write(json.dumps({"messages": messages}) + "\n")
+    return path
+
+
+@pytest.fixture(params=["llama", "qwen3_moe"])
+def model(request, tmp_path):
+    source(tmp_path / "model", request.param)
+    chats(tmp_path / "data")
+    return tmp_path / "model"
+
+
+def opened(model, out, settings=SETTINGS, *, resume=False, data="data"):
+    return Tuning(model, [model.parent / data], out, settings, resume=resume, threads=1)
+
+
+def quiet(*words):
+    pass
+
+
+def to_the_end(tuning):
+    assert tuning.go(lambda: False, quiet, quiet)
+    return tuning
+
+
+def test_it_learns_what_the_assistant_says(model, tmp_path):
+    tuning = to_the_end(opened(model, tmp_path / "out"))
+    told = [line["loss"] for line in lines(tmp_path / "out" / "log.jsonl")]
+
+    assert len(told) == tuning.tune.steps
+    assert told[-1] < 0.9 * told[0]
+
+
+def test_nothing_of_the_base_moves(model, tmp_path):
+    before = read(model, torch.float32).weights
+    tuning = to_the_end(opened(model, tmp_path / "out"))
+
+    assert all(torch.equal(w, before[name]) for name, w in tuning.base.weights.items())
+
+
+def test_stopped_and_resumed_is_never_stopped_to_the_bit(model, tmp_path):
+    whole = to_the_end(opened(model, tmp_path / "whole"))
+    stop = iter([False, False, False, True])
+    part = opened(model, tmp_path / "part")
+    assert not part.go(lambda: next(stop), quiet, quiet)
+    assert not (tmp_path / "part" / adapter.WEIGHTS).exists()
+    part.close()
+
+    again = to_the_end(opened(model, tmp_path / "part", resume=True))
+
+    for name, tensor in whole.tune.parameters.items():
+        assert torch.equal(tensor, again.tune.parameters[name]), name
+    both = [(tmp_path / at / adapter.WEIGHTS).read_bytes() for at in ("whole", "part")]
+    assert both[0] == both[1]
+    steps = [line["step"] for line in lines(tmp_path / "part" / "log.jsonl")]
+    assert steps == list(range(1, again.tune.steps + 1))
+
+
+def test_a_checkpoint_of_something_else_is_refused(model, tmp_path):
+    tuning = opened(model, tmp_path / "out")
+    tuning.tune.step()
+    tuning.tune.save(tmp_path / "out")
+    chats(tmp_path / "other", 25)
+    tuning.close()
+    with pytest.raises(InputError, match="another model, other data or other settings"):
+        opened(model, tmp_path / "out", resume=True, data="other")
+
+
+def test_the_adapter_is_the_run_as_it_ended(model, tmp_path):
+    tuning = to_the_end(opened(model, tmp_path / "out"))
+    found = adapter.read(tmp_path / "out", tuning.base.config)
+
+    for name, part in found.parts.items():
+        torch.testing.assert_close(part.delta(), tuning.tune.adapter.parts[name].delta())
+
+
+def test_rows_together_change_memory_and_nothing_else(model, tmp_path):
+    runs = []
+    for together in (1, 2):
+        tuning = opened(
+            model,
+            tmp_path / str(together),
+            SETTINGS.__class__(
+                **{f: getattr(SETTINGS, f) for f in SETTINGS.__struct_fields__}
+                | {"together": together}
+            ),
+        )
+        runs.append(tuning.tune.step())
+    assert runs[0].loss == pytest.approx(runs[1].loss, rel=1e-5)
+    assert runs[0].norm == pytest.approx(runs[1].norm, rel=1e-3)
+
+
+def test_a_chat_without_an_assistant_is_named(tmp_path):
+    source(tmp_path / "model", "llama")
+    (tmp_path / "data.jsonl").write_text('{"messages": [{"role": "user", "content": "alone"}]}\n')
+    with pytest.raises(InputError, match=r"no assistant speaks \('alone'"):
+        opened(tmp_path / "model", tmp_path / "out", data="data.jsonl")
+
+
+@pytest.mark.parametrize("wrong, said", [({"rank": 0}, "rank is 0"), ({"rows": 3}, "multiple")])
+def test_settings_that_make_no_sense_are_named(wrong, said):
+    with pytest.raises(InputError, match=said):
+        Settings(**{"together": 2, "rows": 4} | wrong)
+
+
+def test_killed_at_any_moment_it_goes_on_from_a_whole_checkpoint(tmp_path):
+    """SIGKILL while it runs; then the same command with --resume reaches the end."""
+    source(tmp_path / "model", "llama")
+    chats(tmp_path / "data", 200)
+    words = ["learn", "tune", str(tmp_path / "model"), "--data", str(tmp_path / "data")]
+    words += ["-o", str(tmp_path / "out"), "--rows", "2", "--together", "2", "--length", "96"]
+    words += ["--threads", "1", "--json"]
+    program = "import sys; from farthing.cli import main; sys.exit(main())"
+    run = subprocess.Popen([sys.executable, "-c", program, *words], stdout=subprocess.PIPE)
+    for _ in range(4):
+        run.stdout.readline()
+    run.kill()
+    run.wait()
+    run.stdout.close()
+    assert main([*words, "--resume"]) == 0
+    assert (tmp_path / "out" / adapter.WEIGHTS).exists()
+    steps = [line["step"] for line in lines(tmp_path / "out" / "log.jsonl")]
+    assert steps == list(range(1, steps[-1] + 1))
+
+
+def test_from_chats_to_a_model_that_is_served(tmp_path, monkeypatch, capsys):
+    """tune, merge, pull: the packed model has the sums, rounded to bf16."""
+    monkeypatch.setenv("FARTHING_HOME", str(tmp_path / "home"))
+    source(tmp_path / "model", "qwen3_moe")
+    model, out, merged = (str(tmp_path / name) for name in ("model", "out", "merged"))
+    data = ["--data", str(chats(tmp_path / "data"))]
+    assert main(["learn", "tune", model, *data, "-o", out, "--threads", "1"]) == 0
+    assert main(["learn", "merge", model, out, "-o", merged]) == 0
+    assert main(["pull", merged]) == 0
+
+    base = read(tmp_path / "model", torch.float32)
+    expected = adapter.read(tmp_path / "out", base.config).merged(base.weights)
+    served = read(tmp_path / "home" / "models" / "merged", torch.float32).weights
+    changed = 0
+    for name, tensor in expected.items():
+        if tensor.ndim > 1:
+            tensor = tensor.bfloat16().float()
+        assert torch.equal(served[name], tensor), name
+        changed += not torch.equal(tensor, base.weights[name])
+    assert changed == len(adapter.read(tmp_path / "out", base.config).parts)
+    assert checkpoint.saved(tmp_path / "out")
+
+
+def test_no_steps_change_nothing_to_the_bit(tmp_path):
+    source(tmp_path / "model", "llama")
+    chats(tmp_path / "data")
+    tuning = opened(tmp_path / "model", tmp_path / "out")
+    adapter.write(tmp_path / "out", tuning.tune.adapter, base="model")
+    words = [str(tmp_path / "model"), str(tmp_path / "out"), "-o", str(tmp_path / "merged")]
+    assert main(["learn", "merge", *words]) == 0
+
+    before, after = (read(tmp_path / name, torch.float32).weights for name in ("model", "merged"))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
