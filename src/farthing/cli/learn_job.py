@@ -17,6 +17,7 @@ from rich.text import Text
 
 from farthing.cli import torch_needed
 from farthing.config import settings
+from farthing.errors import FarthingError
 from farthing.meter.settings import machine_price
 
 EVERY = 30.0
@@ -45,7 +46,22 @@ def job(recipe: Path, output: Path, *, resume: bool, threads: int, as_json: bool
             file=sys.stderr,
         )
         return 128 + by[0]
+    page = write_report(output)
+    print(f"farthing: done; {page}", file=sys.stderr)
     return 0
+
+
+def write_report(run: Path) -> str:
+    """The weights are safe by now: a page that can't be drawn is said, and is no failure."""
+    from farthing.cli import learn_pages
+    from farthing.learn.report import History
+
+    path = run / "report.html"
+    try:
+        learn_pages.write(path, History.read(run))
+    except FarthingError as error:
+        return f"no report: {error}"
+    return f"the curves are in {path}"
 
 
 def opening(facts: dict[str, Any], done: int) -> str:

@@ -25,6 +25,7 @@ def pretrain(
 
         farthing learn pretrain recipes/mite.toml -o runs/mite
         farthing learn pretrain recipes/mite.toml -o runs/mite --resume
+        farthing learn report runs/mite                         the curves, at any time
 
     Parameters
     ----------

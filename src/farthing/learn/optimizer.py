@@ -1,12 +1,12 @@
 """Who is moved by what: Muon moves hidden matrices, AdamW the rest; both at one rate."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from farthing.errors import FormatError
-from farthing.learn.muon import Muon
+from farthing.learn.muon import Muon, orthogonal
 from farthing.learn.parameters import Parameters
 from farthing.learn.recipe import Optimizer
 
@@ -17,7 +17,12 @@ OUTER = ("embed_tokens.weight", "lm_head.weight", "gate.weight")
 class Optimizers:
     """`states()` names all that a checkpoint must keep, besides the parameters."""
 
-    def __init__(self, parameters: Parameters, recipe: Optimizer) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        recipe: Optimizer,
+        direction: Callable[[Tensor], Tensor] = orthogonal,
+    ) -> None:
         self.recipe = recipe
         named = dict(parameters.named_parameters())
         hidden = {
@@ -30,7 +35,11 @@ class Optimizers:
         self.all: list[torch.optim.Optimizer] = []
         if hidden:
             muon = Muon(
-                hidden.values(), lr=recipe.rate, momentum=recipe.momentum, decay=recipe.decay
+                hidden.values(),
+                lr=recipe.rate,
+                momentum=recipe.momentum,
+                decay=recipe.decay,
+                direction=direction,
             )
             self.all.append(muon)
         decayed = [p for p in rest.values() if p.ndim > 1]

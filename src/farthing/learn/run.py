@@ -1,6 +1,6 @@
 """A training run's numbers: a step at a time, kept, and taken up again to the bit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from time import perf_counter
@@ -14,6 +14,7 @@ from farthing.learn import balance, schedule
 from farthing.learn.batches import Batch, Rows
 from farthing.learn.checkpoint import WEIGHT, Checkpoint
 from farthing.learn.corpus import Corpus
+from farthing.learn.fast import Fast
 from farthing.learn.losses import Losses, losses
 from farthing.learn.optimizer import Optimizers
 from farthing.learn.parameters import Parameters, cast
@@ -50,6 +51,9 @@ class NotFinite(Exception):
 class Run:
     """`done` is the number of steps done. Corpora are of recipe.data.train, in order."""
 
+    processes = 1
+    """That make a step together (distributed.py)."""
+
     def __init__(self, recipe: Recipe, corpora: Sequence[Corpus]) -> None:
         self.recipe, self.done = recipe, 0
         self.parameters = Parameters(
@@ -68,11 +72,14 @@ class Run:
         """Raises NotFinite before it changes a parameter."""
         recipe, began = self.recipe, perf_counter()
         rows = range(self.done * recipe.rows, (self.done + 1) * recipe.rows)
-        together = recipe.batch.together // recipe.data.length
-        batches = [self.rows.take(at, together) for at in rows[::together]]
-        counts = _counts(batches)
-        found = [self._pass(one, counts, len(batches)) for one in batches]
-        loss = sum(float(f.main) for f in found) / counts[0]
+        mine = self.mine(rows)
+        together = min(recipe.batch.together // recipe.data.length, len(mine))
+        batches = [self.rows.take(at, together) for at in mine[::together]]
+        counts = self.summed(_counts(batches)).clamp(min=1).tolist()  # divisors
+        passes = len(batches) * self.processes
+        found = [self._pass(one, counts, passes) for one in batches]
+        main, further, sequence = self.summed(_losses(found)).tolist()
+        loss = main / counts[0]
         if not isfinite(loss):
             raise NotFinite("the loss", self.done + 1, rows)
         norm = self.optimizers.clip()
@@ -80,22 +87,29 @@ class Run:
             raise NotFinite("the gradients' norm", self.done + 1, rows)
         rate = recipe.optimizer.rate * schedule.rate(recipe.schedule, self.done, recipe.steps)
         self.optimizers.step(rate)
-        loads = {name: sum_of([f.loads[name] for f in found]) for name in found[0].loads}
+        one = found[0]
+        loads = {name: self.summed(sum_of([f.loads[name] for f in found])) for name in one.loads}
         self._balance(loads)
         self.done += 1
-        further = [float(f.next_token) for f in found if f.next_token is not None]
-        sequence = [float(f.sequence) for f in found if f.sequence is not None]
         return Told(
             step=self.done,
             loss=loss,
-            next_token=sum(further) / counts[1] if further else None,
-            sequence=sum(sequence) / len(sequence) if sequence else None,
+            next_token=None if one.next_token is None else further / counts[1],
+            sequence=None if one.sequence is None else sequence / passes,
             norm=norm,
             rate=rate,
             loads=loads,
             tokens=recipe.batch.tokens,
             seconds=perf_counter() - began,
         )
+
+    def mine(self, rows: range) -> range:
+        """Of a step's rows, those of this process: all, where there is but one."""
+        return rows
+
+    def summed(self, values: Tensor) -> Tensor:
+        """Over all processes."""
+        return values
 
     def weights(self) -> dict[str, Tensor]:
         """As a pass is given them: cast to the recipe's dtype."""
@@ -124,9 +138,24 @@ class Run:
         self.optimizers.load(rest)
         self.done = state.step
 
-    def _pass(self, batch: Batch, counts: tuple[int, int], passes: int) -> Losses:
+    def _pass(self, batch: Batch, counts: Sequence[int], passes: int) -> Losses:
+        total, found = self.loss(self.weights(), batch, counts, passes)
+        torch.autograd.backward(total)
+        return found.detached()
+
+    def loss(
+        self,
+        weights: Mapping[str, Any],
+        batch: Batch,
+        counts: Sequence[int],
+        passes: int,
+        reading: Callable[[Batch], Fast] = Fast,
+    ) -> tuple[Tensor, Losses]:
+        """What a pass is to make less, its share of a step of `counts` targets; and its parts."""
         recipe = self.recipe
-        found = losses(recipe.model, self.weights(), batch, recompute=recipe.batch.recompute)
+        found = losses(
+            recipe.model, weights, batch, reading=reading, recompute=recipe.batch.recompute
+        )
         total = found.main / counts[0]
         if found.next_token is not None and recipe.next_token is not None:
             late = schedule.falling(recipe.schedule, self.done, recipe.steps)
@@ -134,8 +163,7 @@ class Run:
             total = total + weight * found.next_token / counts[1]
         if found.sequence is not None:
             total = total + recipe.balance.sequence * found.sequence / passes
-        torch.autograd.backward(total)
-        return found.detached()
+        return total, found
 
     def _balance(self, loads: dict[str, Tensor]) -> None:
         if self.done >= self.recipe.balance.until * self.recipe.steps:
@@ -158,11 +186,18 @@ def imbalances(loads: dict[str, Tensor]) -> dict[str, float]:
     return {name.split(".")[2]: balance.imbalance(load) for name, load in loads.items()}
 
 
-def _counts(batches: list[Batch]) -> tuple[int, int]:
-    """Targets that count, and for the next-token head; at least one, as a divisor."""
+def _counts(batches: list[Batch]) -> Tensor:
+    """[2]: targets that count, and those that do for the next-token head."""
     main = sum(int(one.learned[:, :-1].sum()) for one in batches)
     further = sum(int((one.learned[:, :-1] & one.learned[:, 1:]).sum()) for one in batches)
-    return max(main, 1), max(further, 1)
+    return torch.tensor([main, further])
+
+
+def _losses(found: list[Losses]) -> Tensor:
+    """[3] fp64: sums of main, next_token and sequence; zero for what is not there."""
+    parts = [(f.main, f.next_token, f.sequence) for f in found]
+    sums = [sum(0.0 if x is None else float(x) for x in part) for part in zip(*parts, strict=True)]
+    return torch.tensor(sums, dtype=torch.float64)
 
 
 def sum_of(loads: list[Tensor]) -> Tensor:
