@@ -4,10 +4,38 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from farthing.errors import InputError
-from farthing.learn.tasks import arithmetic, extract_en, extract_zh
+from farthing.learn.tasks import (
+    arithmetic,
+    classifying,
+    counting,
+    dates,
+    extract_en,
+    extract_zh,
+    lookup,
+    problems_en,
+    problems_zh,
+    rewriting_en,
+    rewriting_zh,
+    sorting,
+    units,
+)
 from farthing.learn.tasks.types import Family, Sample, Split
 
-FAMILIES: list[Family] = [*arithmetic.FAMILIES, *extract_en.FAMILIES, *extract_zh.FAMILIES]
+FAMILIES: list[Family] = [
+    *arithmetic.FAMILIES,
+    *problems_en.FAMILIES,
+    *problems_zh.FAMILIES,
+    *extract_en.FAMILIES,
+    *extract_zh.FAMILIES,
+    *sorting.FAMILIES,
+    *dates.FAMILIES,
+    *units.FAMILIES,
+    *rewriting_en.FAMILIES,
+    *rewriting_zh.FAMILIES,
+    *classifying.FAMILIES,
+    *counting.FAMILIES,
+    *lookup.FAMILIES,
+]
 KINDS = tuple(dict.fromkeys(family.kind for family in FAMILIES))
 LANGUAGES = ("en", "zh")
 BLOCK = 4096

@@ -24,12 +24,17 @@ def write(
     count: int,
     seed: int,
     split: Split,
+    command: str = "",
 ) -> list[Shard]:
-    """A data set with its card. Raises InputError as samples() and documents.write() do."""
+    """A data set with its card, which tells the `command` that asked for it.
+
+    Raises InputError as samples() and documents.write() do.
+    """
     made = samples(kinds or KINDS, languages, count, seed, split)
     grouped(kinds or KINDS, languages)
     about = {
         "made_by": f"farthing learn data tasks, farthing {__version__}",
+        "command": command,
         "kinds": list(kinds or KINDS),
         "languages": list(languages),
         "seed": seed,
