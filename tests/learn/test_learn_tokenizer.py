@@ -98,6 +98,7 @@ def test_the_verb_trains_on_data_sets_and_plain_texts(tmp_path, capsys):
     assert set(told["languages"]) == {"en", "zh", "other"}
     assert Tokenizer.open(out).vocabulary == 500
     about = json.loads((out / "about.json").read_bytes())
-    assert [one["path"] for one in about["data"]] == ["data", "more.txt"]
+    assert [one["name"] for one in about["data"]] == ["data", "more.txt"]
+    assert about["command"] == " ".join(["farthing", *words])
     assert main(words) == 2
     assert "exists" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
 from farthing import __version__
-from farthing.cli import blas
+from farthing.cli import blas, command
 from farthing.config import settings
 from farthing.errors import FarthingError, InputError
 
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line. Returns the exit code; only a bug escapes as an exception."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words else None
+    command.note(words)
     try:
         if verb and not verb.startswith("-") and verb not in VERBS:
             raise InputError(unknown(verb))

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from farthing.cli import command
+
 
 def pack(
     data: tuple[Path, ...],
@@ -51,7 +53,7 @@ def pack(
         tokenizer,
         answers_only=answers_only,
         most=spelled,
-        about={"data": sources.about()},
+        about={"data": sources.about(), "command": command.text()},
     )
     about = corpus.about
     if as_json:

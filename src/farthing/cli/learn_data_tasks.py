@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from farthing.cli import command
+
 
 def tasks(
     *,
@@ -56,7 +58,7 @@ def tasks(
         paths = files.questions(output, kinds, languages, count, seed)
         told = {"folder": str(output), "files": [path.name for path in paths], "questions": count}
     else:
-        shards = files.write(output, kinds, languages, count, seed, split)
+        shards = files.write(output, kinds, languages, count, seed, split, command.text())
         told = {"folder": str(output), "files": [one.name for one in shards], "documents": count}
     if as_json:
         print(json.dumps(told))

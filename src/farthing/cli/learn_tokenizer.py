@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from farthing.cli import command
+
 MEASURED = 4 << 20
 """Bytes of the data on which the new tokenizer is measured."""
 
@@ -53,7 +55,7 @@ def tokenizer(
     learn.vacant(output)
     sources = Sources(data)
     made = learn.train(contents(sources.some(megabytes << 20, seed)), size=size)
-    about: dict[str, Any] = {"data": sources.about(), "megabytes": megabytes, "seed": seed}
+    about: dict[str, Any] = {"data": sources.about(), "command": command.text()}
     learn.write(made, output, context=context, about=about)
     languages = Coverage.measured(output, sources.some(MEASURED, seed)).told()
     if as_json:

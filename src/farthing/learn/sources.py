@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from farthing.errors import InputError
+from farthing.formats.hf import read_object
 from farthing.learn import documents
+from farthing.learn.card import CARD
 from farthing.learn.documents import Document
-from farthing.store.digest import sha256_of
 
 PLAIN = ".txt"
 LINE = 1 << 16
@@ -37,17 +39,16 @@ class Sources:
                 yield document
 
     def about(self) -> list[dict[str, Any]]:
-        """Each path's files by name, bytes and hash."""
-        return [
-            {
-                "path": path.name,
-                "files": [
-                    {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_of([file])}
-                    for file in documents.files(path)
-                ],
-            }
-            for path in self.paths
-        ]
+        """Each path: how many documents, its files' hash, and its card if it has one."""
+        return [_about(path) for path in self.paths]
+
+
+def _about(path: Path) -> dict[str, Any]:
+    shards = [documents.shard_of(file) for file in documents.files(path)]
+    digest = sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()
+    count = sum(shard.documents for shard in shards)
+    card = read_object(path / CARD) if (path / CARD).is_file() else None
+    return {"name": path.name, "documents": count, "sha256": digest, "card": card}
 
 
 def _plain(file: Path) -> Iterator[Document]:

@@ -1,0 +1,214 @@
+"""A published model's card: what was measured while it was made, and how to make it again.
+
+Nothing here is an estimate or a claim: what was not at hand is said to be missing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from farthing import machine
+from farthing.learn.corpus import Corpus
+from farthing.learn.evaluations import Evaluation, answers, losses, row
+from farthing.learn.recipe import Recipe
+from farthing.meter.rate import NANO, MachinePrice, cost, dollars
+from farthing.store.digest import sha256_of
+
+SAID = ("seed", "split", "kinds", "languages")
+"""What the card of generated data says at its top."""
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """All that a card is made from."""
+
+    name: str
+    recipe: Recipe
+    source: str
+    """The recipe's own text."""
+
+    step: int
+    facts: Line
+    """facts.json of the run."""
+
+    log: Sequence[Line]
+    """Of its steps up to this one."""
+
+    corpora: Mapping[str, Corpus | None]
+    """Of the recipe's training paths; None where it is no longer at hand."""
+
+    price: MachinePrice
+    evaluations: Sequence[Evaluation] = ()
+    licence: str | None = None
+    about: str = ""
+    """What its maker has to say; stands first."""
+
+    commands: Sequence[str] = ()
+    """That rebuild it, in order."""
+
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Whose hashes are told, by name."""
+
+
+def text(made: Made) -> str:
+    """README.md."""
+    parts = (_head, _opening, _measured, _held_out, _training, _data, _again, _hashes)
+    return "\n".join(line for part in parts for line in part(made)) + "\n"
+
+
+def _head(made: Made) -> Iterator[str]:
+    found = {name for corpus in made.corpora.values() if corpus for name in _languages(corpus)}
+    languages = sorted(name for name in found if len(name) == 2)
+    yield from ("---", f"license: {made.licence or 'unknown'}", "library_name: transformers")
+    yield "pipeline_tag: text-generation"
+    if languages:
+        yield from ("language:", *(f"- {name}" for name in languages))
+    yield from ("tags:", "- farthing", f"- {made.recipe.model['model_type']}", "---", "")
+
+
+def _opening(made: Made) -> Iterator[str]:
+    facts, settings = made.facts, made.recipe.model
+    yield f"# {made.name}\n"
+    if made.about:
+        yield f"{made.about.strip()}\n"
+    trained = made.step * made.recipe.batch.tokens
+    yield (
+        f"{millions(facts['parameters'])} parameters, {millions(facts['active'])} of them active"
+        f" for a token ({settings['model_type']}, {settings['num_hidden_layers']} layers, width"
+        f" {settings['hidden_size']}, vocabulary {settings['vocab_size']:,}); trained from random"
+        f" weights on {trained:,} tokens of the data below, and on nothing else. Weights are bf16."
+    )
+    if made.recipe.next_token is not None:
+        yield (
+            "A next-token head (MTP) stands as the layer after the last; its embedding and head are"
+            " the main model's."
+        )
+    yield f'\n```\nfarthing run {made.name} "..."\n```\n'
+
+
+def _measured(made: Made) -> Iterator[str]:
+    yield from answers(made.evaluations)
+    yield from losses(made.evaluations)
+
+
+def _held_out(made: Made) -> Iterator[str]:
+    line = next((line for line in reversed(made.log) if line.get("held_out")), None)
+    if line is None:
+        return
+    yield f"## Held-out text\n\nAfter {line['step']:,} steps; 95 % intervals, rows independent.\n"
+    yield from row("corpus", "tokens", "loss, nats", "likeliest is right", "MTP guesses accepted")
+    for name, one in line["held_out"].items():
+        off = 1.96 * one["error"]
+        loss = f"{one['loss']:.4f} ({one['loss'] - off:.4f} to {one['loss'] + off:.4f})"
+        accepted = "" if one["accepted"] is None else f"{one['accepted']:.1%}"
+        cells = (name, f"{one['tokens']:,}", loss, f"{one['right']:.1%}", accepted)
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+
+
+def _training(made: Made) -> Iterator[str]:
+    yield "## Training\n"
+    facts, last = made.facts, made.log[-1]
+    seconds, price = float(last["elapsed"]), made.price
+    spent = cost(round(seconds * NANO), price.hour_nanodollars)
+    trained = made.step * made.recipe.batch.tokens
+    share = sum(line["share"] * line["seconds"] for line in made.log)
+    share /= sum(line["seconds"] for line in made.log)
+    yield (
+        f"{made.step:,} steps of {made.recipe.steps:,}, {seconds / 3600:.2f} hours on"
+        f" {facts['threads']} threads of {machine.processor()}: {trained / seconds:,.0f} tokens a"
+        f" second, evaluation and saving included, and {share:.1%} of the machine's measured peak"
+        f" in bf16 products ({facts['peak'] / 1e9:,.0f} GFLOPS) while stepping. That is"
+        f" **{dollars(spent)}** at {price.describe()}."
+    )
+    if imbalance := last.get("imbalance"):
+        layer = max(imbalance, key=imbalance.__getitem__)
+        yield (
+            f"The busiest expert of a layer got {imbalance[layer]:.2f} times the mean in the last"
+            f" step (layer {layer}, the least even one)."
+        )
+    yield (
+        f"Last loss {last['loss']:.4f} nats a token. torch {facts['torch']}, farthing"
+        f" {facts['farthing']}."
+    )
+    yield f"\nThe recipe:\n\n```toml\n{made.source.strip()}\n```\n"
+
+
+def _data(made: Made) -> Iterator[str]:
+    yield "## Data\n"
+    yield from row("corpus", "share of rows", "documents", "tokens", "bytes a token")
+    total = sum(source.share for source in made.recipe.data.train)
+    for source in made.recipe.data.train:
+        share, corpus = f"{source.share / total:.1%}", made.corpora[source.path]
+        if corpus is None:
+            yield f"| {source.path} | {share} | not at hand when this was written | | |"
+            continue
+        each = ", ".join(f"{n} {c['bytes_per_token']}" for n, c in _languages(corpus).items())
+        cells = (source.path, share, f"{corpus.documents:,}", f"{len(corpus.tokens):,}", each)
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+    for one in _sources(made):
+        yield from _source(one, "")
+    yield ""
+
+
+def _sources(made: Made) -> list[Line]:
+    """Of every corpus, the data sets that it was packed from, each once."""
+    found = {
+        one["sha256"]: one
+        for corpus in made.corpora.values()
+        if corpus
+        for one in corpus.about.get("data", ())
+    }
+    return list(found.values())
+
+
+def _source(source: Line, indent: str) -> Iterator[str]:
+    yield f"{indent}- {source['name']}: {source['documents']:,} documents, `{source['sha256']}`"
+    card = source.get("card")
+    if not card:
+        return
+    told = [f"made by `{card['made_by']}`"]
+    if teacher := card.get("teacher"):
+        told.append(", ".join(f"{name} {value}" for name, value in teacher.items()))
+    if licence := card.get("licence"):
+        told.append(f"licence {licence}")
+    if spent := card.get("cost"):
+        told.append(f"{dollars(spent['nanodollars'])} for {spent['requests']:,} requests")
+    settings = card.get("settings") or {name: card[name] for name in SAID if name in card}
+    told += [f"{name} {value}" for name, value in settings.items()]
+    yield f"{indent}  {'; '.join(told)}"
+    for one in card.get("filters", ()):
+        yield f"{indent}  filtered by {one['filter']}: {one['documents']:,} documents dropped"
+    for parent in card.get("parents", ()):
+        yield from _source(parent, indent + "  ")
+
+
+def _again(made: Made) -> Iterator[str]:
+    if not made.commands:
+        return
+    yield "## Again\n\nThese commands rebuild it; the same machine and threads, to the bit.\n"
+    yield "```sh"
+    yield from made.commands
+    yield "```\n"
+
+
+def _hashes(made: Made) -> Iterator[str]:
+    yield "## Hashes\n"
+    yield from row("what", "bytes", "sha256")
+    for name, path in made.files.items():
+        yield f"| {name} | {path.stat().st_size:,} | `{sha256_of([path])}` |"
+    yield f"| recipe, all that decides the run | | `{made.recipe.identity}` |"
+    for source, digest in zip(made.recipe.data.train, made.facts["data"], strict=True):
+        yield f"| corpus {source.path}, its tokens | | `{digest}` |"
+
+
+def _languages(corpus: Corpus) -> dict[str, Any]:
+    found: dict[str, Any] = corpus.about.get("languages", {})
+    return found
+
+
+def millions(count: int) -> str:
+    return f"{count / 1e6:.2f} M"
