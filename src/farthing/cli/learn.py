@@ -16,6 +16,7 @@ VERBS = {
     "merge": "learn_merge:merge",
     "data tasks": "learn_data_tasks:tasks",
     "data sample": "learn_data_sample:sample",
+    "data filter": "learn_data_filter:filter",
     "data pack": "learn_data_pack:pack",
 }
 """What is typed after `farthing learn`, and where in farthing.cli its function is. The function's

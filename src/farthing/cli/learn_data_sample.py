@@ -35,7 +35,7 @@ def sample(
     streams: int = 32,
     answers: int = 1,
     max_tokens: int = 512,
-    temperature: float = 0.8,
+    temperature: float = 0.7,
     top_p: float = 0.95,
     system: str | None = None,
     seed: int = 0,

@@ -150,11 +150,20 @@ def check(folder: Path) -> Card:
 
 def parent(path: Path, shards: list[Shard]) -> Parent:
     """A data set as another's source; `shards` are the files as they were read."""
-    card = read(path) if (path / CARD).is_file() else None
     digest = sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()
     documents = sum(shard.documents for shard in shards)
-    told = msgspec.to_builtins(card) if card else None
-    return Parent(name=path.name, documents=documents, sha256=digest, card=told)
+    return Parent(name=path.name, documents=documents, sha256=digest, card=_any(path / CARD))
+
+
+def _any(path: Path) -> dict[str, Any] | None:
+    """A card as it stands, whoever made it. Raises FormatError if it is no JSON object."""
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(LARGEST), type=dict[str, Any])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(f"{path} is no card of a data set: {error}") from None
 
 
 def readme(card: Card) -> str:

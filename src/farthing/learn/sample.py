@@ -52,7 +52,7 @@ class Job:
     answers: int = 1
     """To one question, in one request."""
 
-    temperature: float = 0.8
+    temperature: float = 0.7
     top_p: float = 0.95
     max_tokens: int = 512
     system: str | None = None
