@@ -4,7 +4,7 @@ The momentum's singular values are pushed towards one by five steps of a polynom
 update moves all directions alike. Stacks of experts are so many matrices.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -34,9 +34,16 @@ class Muon(torch.optim.Optimizer):
     """Of parameters with two or more dimensions, the last two a matrix. Decay is decoupled."""
 
     def __init__(
-        self, parameters: Iterable[Any], *, lr: float, momentum: float = 0.95, decay: float = 0.1
+        self,
+        parameters: Iterable[Any],
+        *,
+        lr: float,
+        momentum: float = 0.95,
+        decay: float = 0.1,
+        direction: Callable[[Tensor], Tensor] = orthogonal,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
+        self.direction = direction
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -52,4 +59,4 @@ class Muon(torch.optim.Optimizer):
                 ahead = p.grad + group["momentum"] * kept  # Nesterov
                 size = RMS * max(p.shape[-2:]) ** 0.5
                 p.mul_(1 - group["lr"] * group["decay"])
-                p.add_(orthogonal(ahead), alpha=-group["lr"] * size)
+                p.add_(self.direction(ahead), alpha=-group["lr"] * size)
