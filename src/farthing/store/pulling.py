@@ -14,7 +14,7 @@ from farthing.errors import DiskFull, FormatError, InputError
 from farthing.formats import packed
 from farthing.formats.hf import config_of
 from farthing.formats.types import Checkpoint
-from farthing.store import hub
+from farthing.store import hub, shipped
 from farthing.store.digest import sha256_of
 from farthing.store.lock import only
 from farthing.store.names import checked, root, suggested
@@ -128,14 +128,16 @@ def resolve(what: str, name: str | None = None) -> tuple[str, Fetch]:
     path = Path(what).expanduser()
     if what in WHEELS and not what.startswith((".", "/")):
         return checked(name or what), WHEELS[what]
+    if what in (ours := shipped.models()):
+        return checked(name or what), OnDisk(ours[what])
     if what.startswith((".", "/", "~")) or (what and os.path.exists(path)):
         path = path.resolve()
         plain = path.stem if path.is_file() else path.name
         return checked(name) if name else suggested(plain), OnDisk(path)
     if "/" not in what:
         raise InputError(
-            f"{what[:200]!r} is neither a path nor a model known by name ({', '.join(WHEELS)});"
-            f" give ORG/NAME from the Hugging Face hub, or ./PATH"
+            f"{what[:200]!r} is neither a path nor a model known by name"
+            f" ({', '.join([*WHEELS, *ours])}); give ORG/NAME from the Hugging Face hub, or ./PATH"
         )
     repository, _, file = what.partition(":")
     found = hub.look(repository, file or None)
