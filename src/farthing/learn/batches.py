@@ -5,7 +5,7 @@ which corpus a row comes from is drawn once for the whole run. So a run resumes 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,9 @@ class Batch:
     positions: Tensor
     """[B, L]"""
 
+    rows: Tensor = field(default_factory=lambda: torch.arange(0))
+    """[B]: which rows of the run they are."""
+
     def seen(self) -> Tensor:
         """[B, L, L] bool: whether a token sees another: of its document, and not after it."""
         length = self.tokens.shape[1]
@@ -62,9 +65,16 @@ class Stream:
 
     def cut(self, begin: int, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Tokens begin..begin+count of the stream: ids, learned, and each one's document."""
+        places, documents = self.places(begin, count)
+        learned = np.ones(count, bool)
+        if self.corpus.learned is not None:
+            learned = np.asarray(self.corpus.learned[places])
+        return self.corpus.tokens[places].astype(np.int64), learned, documents
+
+    def places(self, begin: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where tokens begin..begin+count of the stream stand in the corpus; their documents."""
         size = len(self.corpus.tokens)
-        ids = np.empty(count, np.int64)
-        learned, documents = np.ones(count, bool), np.empty(count, np.int64)
+        places, documents = np.empty(count, np.int64), np.empty(count, np.int64)
         at = document = 0
         while at < count:
             turn, inside = divmod(begin + at, size)
@@ -72,13 +82,10 @@ class Stream:
             place = int(np.searchsorted(ends, inside, side="right"))
             left = int(ends[place]) - inside
             take, last = min(left, count - at), int(self.corpus.starts[order[place] + 1])
-            source = slice(last - left, last - left + take)
-            ids[at : at + take] = self.corpus.tokens[source]
-            if self.corpus.learned is not None:
-                learned[at : at + take] = self.corpus.learned[source]
+            places[at : at + take] = np.arange(last - left, last - left + take)
             documents[at : at + take] = document
             at, document = at + take, document + 1
-        return ids, learned, documents
+        return places, documents
 
 
 class Rows:
@@ -109,7 +116,13 @@ class Rows:
         ids, learned, documents = (
             torch.from_numpy(np.stack(parts)) for parts in zip(*made, strict=True)
         )
-        return batch(ids, learned, documents)
+        return replace(batch(ids, learned, documents), rows=torch.arange(first, first + count))
+
+    def places(self, row: int) -> tuple[int, NDArray[np.int64]]:
+        """Which corpus a row is of, and where its tokens [L] stand there."""
+        which = int(self.which[row])
+        begin = int(self.before[row]) * self.length
+        return which, self.streams[which].places(begin, self.length)[0]
 
     def _row(self, row: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         stream: Stream = self.streams[int(self.which[row])]

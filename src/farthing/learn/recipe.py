@@ -52,6 +52,9 @@ class Source(Table, frozen=True):
     share: Annotated[float, Meta(gt=0.0, le=1e6)] = 1.0
     """Of the rows, relative to the others'."""
 
+    logits: str | None = None
+    """What a teacher makes of these tokens, as `learn data logits` keeps it."""
+
 
 class Data(Table, frozen=True):
     tokenizer: str
@@ -116,6 +119,25 @@ class NextToken(Table, frozen=True):
     """Its weight once the rate falls."""
 
 
+class Teacher(Table, frozen=True):
+    """Whose probabilities are learned beside what the text says (Hinton et al., 1503.02531).
+
+    The loss is (1 - weight) * cross-entropy + weight * temperature^2 * divergence.
+    """
+
+    model: str | None = None
+    """Asked while training: a checkpoint of the same vocabulary. None: each corpus has logits."""
+
+    divergence: Literal["forward", "reverse"] = "forward"
+    """forward: KL(teacher | student), covers all that the teacher may say. reverse:
+    KL(student | teacher), keeps to what the teacher likes (MiniLLM, 2306.08543)."""
+
+    temperature: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
+    """Of both, in the divergence alone."""
+
+    weight: Share = 1.0
+
+
 class Evaluate(Table, frozen=True):
     steps: Count = 200
     """Between one look at the held-out data and the next; the last step has one of its own."""
@@ -141,6 +163,7 @@ class Recipe(Table, frozen=True):
     schedule: Schedule = Schedule()
     balance: Balance = Balance()
     next_token: NextToken | None = None
+    teacher: Teacher | None = None
     evaluate: Evaluate = Evaluate()
     save: Save = Save()
 
@@ -161,12 +184,14 @@ class Recipe(Table, frozen=True):
         may change on the way: what is evaluated and saved, and when.
         """
         replace = msgspec.structs.replace
-        train = tuple(replace(source, path="") for source in self.data.train)
+        train = tuple(replace(source, path="", logits=None) for source in self.data.train)
+        teacher = self.teacher and replace(self.teacher, model=None)
         decisive = replace(
             self,
             name="",
             data=replace(self.data, tokenizer="", train=train, held_out=()),
             batch=replace(self.batch, recompute=False),
+            teacher=teacher,
             evaluate=Evaluate(),
             save=Save(),
         )
@@ -221,6 +246,7 @@ TABLES: dict[str, type[Table]] = {
     "schedule": Schedule,
     "balance": Balance,
     "next_token": NextToken,
+    "teacher": Teacher,
     "evaluate": Evaluate,
     "save": Save,
 }
@@ -243,7 +269,31 @@ def check(recipe: Recipe) -> None:
     paths = [source.path for source in recipe.data.held_out]
     if len(set(paths)) < len(paths):
         raise InputError("data.held_out names a corpus twice; expected each once")
+    _check_teacher(recipe)
     try:
         model_fields.check(recipe.model, next_token=recipe.next_token is not None, length=length)
     except FormatError as error:
         raise InputError("[model] " + str(error).replace("config.json: ", "")) from None
+
+
+def _check_teacher(recipe: Recipe) -> None:
+    teacher = recipe.teacher
+    kept = [source.path for source in recipe.data.train if source.logits is not None]
+    if any(source.logits is not None for source in recipe.data.held_out):
+        raise InputError("data.held_out has logits; only data.train is learned from a teacher")
+    if teacher is None:
+        if kept:
+            raise InputError(f"{kept[0]} has logits, and there is no [teacher] to say what of them")
+        return
+    if teacher.model is not None and kept:
+        raise InputError(f"teacher.model is asked, and {kept[0]} has logits: expected one of both")
+    if teacher.model is None and len(kept) < len(recipe.data.train):
+        raise InputError(
+            "[teacher] has no model, and not all of data.train has logits; make them with"
+            " `farthing learn data logits`"
+        )
+    if teacher.model is None and teacher.divergence == "reverse":
+        raise InputError(
+            "teacher.divergence is reverse, which needs all of a teacher's probabilities: name a"
+            " teacher.model, or take forward"
+        )

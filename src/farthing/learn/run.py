@@ -14,8 +14,9 @@ from farthing.learn import balance, schedule
 from farthing.learn.batches import Batch, Rows
 from farthing.learn.checkpoint import WEIGHT, Checkpoint
 from farthing.learn.corpus import Corpus
+from farthing.learn.cross_entropy import cross_entropy
 from farthing.learn.fast import Fast
-from farthing.learn.losses import Losses, losses
+from farthing.learn.losses import Losses, Objective, losses
 from farthing.learn.optimizer import Optimizers
 from farthing.learn.parameters import Parameters, cast
 from farthing.learn.recipe import Recipe
@@ -56,6 +57,8 @@ class Run:
 
     def __init__(self, recipe: Recipe, corpora: Sequence[Corpus]) -> None:
         self.recipe, self.done = recipe, 0
+        self.objective: Callable[[Batch], Objective] = lambda batch: cross_entropy
+        """A batch's main loss; a teacher puts its own here (distil.py)."""
         self.parameters = Parameters(
             recipe.model, seed=recipe.seed, next_token=recipe.next_token is not None
         )
@@ -125,12 +128,17 @@ class Run:
         """InputError if the checkpoint is of another recipe, FormatError if it is damaged."""
         if state.run.get("recipe") != self.recipe.identity:
             raise InputError(
-                "the checkpoint is of another recipe: other data, another model or schedule;"
-                " start the run in a new folder, or take the recipe back to what it was"
+                "the checkpoint is of another recipe: another model, rate or schedule; take the"
+                " recipe back to what it was, or begin a new folder (--start takes the checkpoint"
+                " over into it)"
             )
+        self.take(state)
+
+    def take(self, state: Checkpoint) -> None:
+        """Of whatever recipe, if its model is this one's; FormatError if it is not."""
         own, found = self.parameters.weights(), state.weights()
         if {n: w.shape for n, w in own.items()} != {n: w.shape for n, w in found.items()}:
-            raise FormatError("the checkpoint's weights are not those of its recipe's model")
+            raise FormatError("the checkpoint's weights are not those of the recipe's model")
         with torch.no_grad():
             for name, value in own.items():
                 value.copy_(found[name])
@@ -154,7 +162,12 @@ class Run:
         """What a pass is to make less, its share of a step of `counts` targets; and its parts."""
         recipe = self.recipe
         found = losses(
-            recipe.model, weights, batch, reading=reading, recompute=recipe.batch.recompute
+            recipe.model,
+            weights,
+            batch,
+            reading=reading,
+            objective=self.objective(batch),
+            recompute=recipe.batch.recompute,
         )
         total = found.main / counts[0]
         if found.next_token is not None and recipe.next_token is not None:
