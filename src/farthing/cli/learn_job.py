@@ -24,30 +24,37 @@ EVERY = 30.0
 """Seconds between lines where no terminal shows one that changes."""
 
 
-def job(recipe: Path, output: Path, *, resume: bool, threads: int, as_json: bool) -> int:
+def job(
+    recipe: Path,
+    output: Path,
+    *,
+    resume: bool,
+    start: Path | None,
+    threads: int,
+    as_json: bool,
+) -> int:
     """Returns the exit code: 0 at the end, 128 and the signal's number if one stopped it."""
     torch_needed.check()
     # torch is first imported here
     from farthing.learn.live import Live
-    from farthing.learn.training import Training
+    from farthing.learn.training import opened
 
-    training = Training(recipe, output, resume=resume, threads=threads)
     hour = machine_price(settings(), os.environ).hour_nanodollars
-    live = Live(training.facts, hour)
-    with stopped() as by, shown(live, as_json=as_json) as screen:
-        screen.note(opening(training.facts, training.run.done))
-        for note in training.notes:
-            screen.note(note)
-        done = training.go(lambda: bool(by), screen.told, screen.note)
+    with opened(recipe, output, resume=resume, start=start, threads=threads) as training:
+        live = Live(training.facts, hour)
+        with stopped() as by, shown(live, as_json=as_json) as screen:
+            screen.note(opening(training.facts, training.run.done))
+            for note in training.notes:
+                screen.note(note)
+            done = training.go(lambda: bool(by), screen.told, screen.note)
+        at = f"step {training.run.done} of {training.recipe.steps}"
     if not done:
         print(
-            f"farthing: stopped at step {training.run.done} of {training.recipe.steps}, saved in"
-            f" {output}; --resume goes on with it",
+            f"farthing: stopped at {at}, saved in {output}; --resume goes on with it",
             file=sys.stderr,
         )
         return 128 + by[0]
-    page = write_report(output)
-    print(f"farthing: done; {page}", file=sys.stderr)
+    print(f"farthing: done; {write_report(output)}", file=sys.stderr)
     return 0
 
 

@@ -12,6 +12,7 @@ def pretrain(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     resume: Annotated[bool, Parameter(negative=())] = False,
+    start: Path | None = None,
     threads: int = 0,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
@@ -36,6 +37,9 @@ def pretrain(
         The run's folder.
     resume
         Go on from the folder's last checkpoint, or begin if there is none yet.
+    start
+        A checkpoint (RUN/step-...) of another recipe with the same model: a new run begins with its
+        weights, moments and step. For a lower rate after a loss went astray, or more tokens.
     threads
         Threads of torch; 0 means those the run began with, or one for each core. Others than it
         began with change the last bits.
@@ -44,4 +48,4 @@ def pretrain(
     """
     from farthing.cli.learn_job import job
 
-    return job(recipe, output, resume=resume, threads=threads, as_json=as_json)
+    return job(recipe, output, resume=resume, start=start, threads=threads, as_json=as_json)

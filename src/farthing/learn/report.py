@@ -61,7 +61,8 @@ class History:
 
     def speed(self) -> float:
         """Tokens a second over the whole run, without what was done between steps."""
-        return float(self.last["tokens"]) / sum(float(line["seconds"]) for line in self.lines)
+        step = float(self.last["tokens"]) / int(self.last["step"])
+        return step * len(self.lines) / sum(float(line["seconds"]) for line in self.lines)
 
     def share(self) -> float:
         return self.speed() * float(self.facts["flops_a_token"]) / float(self.facts["peak"])

@@ -17,6 +17,7 @@ from farthing.learn.corpus import Corpus
 from farthing.learn.cross_entropy import cross_entropy
 from farthing.learn.fast import Fast
 from farthing.learn.losses import Losses, Objective, losses
+from farthing.learn.muon import orthogonal
 from farthing.learn.optimizer import Optimizers
 from farthing.learn.parameters import Parameters, cast
 from farthing.learn.recipe import Recipe
@@ -62,7 +63,7 @@ class Run:
         self.parameters = Parameters(
             recipe.model, seed=recipe.seed, next_token=recipe.next_token is not None
         )
-        self.optimizers = Optimizers(self.parameters, recipe.optimizer)
+        self.optimizers = Optimizers(self.parameters, recipe.optimizer, self.direction)
         self.rows = Rows(
             corpora,
             [source.share for source in recipe.data.train],
@@ -105,6 +106,10 @@ class Run:
             tokens=recipe.batch.tokens,
             seconds=perf_counter() - began,
         )
+
+    def direction(self, ahead: Tensor) -> Tensor:
+        """Muon's, in the recipe's dtype."""
+        return orthogonal(ahead, DTYPES[self.recipe.dtype])
 
     def mine(self, rows: range) -> range:
         """Of a step's rows, those of this process: all, where there is but one."""

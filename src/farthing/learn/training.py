@@ -10,7 +10,8 @@ RUN/
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -18,15 +19,20 @@ from typing import Any
 
 from farthing import machine
 from farthing.errors import DiskFull, InputError
-from farthing.learn import checkpoint, evaluation, facts, recipe, run
+from farthing.learn import checkpoint, evaluation, facts, run
 from farthing.learn.blame import guilty, pieces
 from farthing.learn.checkpoint import Checkpoint
-from farthing.learn.corpus import Corpus
 from farthing.learn.journal import Journal, Line
-from farthing.learn.recipe import Source
+from farthing.learn.plan import Plan
 from farthing.learn.run import NotFinite, Run, Told, imbalances
 
-RECIPE, FACTS, LOG, BLAME = "recipe.toml", "facts.json", "log.jsonl", "not-finite.json"
+RECIPE, FACTS, LOG, BLAME, LOCK = (
+    "recipe.toml",
+    "facts.json",
+    "log.jsonl",
+    "not-finite.json",
+    ".lock",
+)
 RETRY = 60.0
 """Seconds until a checkpoint that found no room is tried again."""
 
@@ -34,32 +40,48 @@ Tell = Callable[[Line], None]
 Note = Callable[[str], None]
 
 
-class Training:
-    """Opened, it stands at `run.done` steps. `notes` are what its user should know of that."""
+@contextmanager
+def opened(
+    path: Path,
+    folder: Path,
+    *,
+    resume: bool = False,
+    start: Path | None = None,
+    threads: int = 0,
+) -> Iterator["Training"]:
+    """A run of a recipe in its folder, which is nobody else's inside.
 
-    def __init__(self, path: Path, folder: Path, *, resume: bool = False, threads: int = 0) -> None:
-        """Raises InputError if the folder holds a run and `resume` is not given, if the recipe or
-        the data is another, and if another process has it; NotFound, FormatError for data."""
-        self.folder, self.notes = folder, list[str]()
-        self.recipe = recipe.read(path)
-        self.train = [_corpus(path.parent, s, self.recipe.model) for s in self.recipe.data.train]
-        self.held_out = {
-            s.path: _corpus(path.parent, s, self.recipe.model) for s in self.recipe.data.held_out
-        }
-        facts.fits(self.recipe)
-        self._lock = claim(folder, resume=resume)
+    `start`: a new run takes its weights, moments and step from this checkpoint, of whatever recipe
+    with the same model. Raises InputError if the folder holds a run and `resume` is not given, if
+    the run's recipe or data is another, or if another process has it; and as Plan.read does.
+    """
+    plan = Plan.read(path)
+    with claimed(folder, resume=resume):
+        yield Training(plan, folder, start=start, threads=threads)
+
+
+class Training:
+    """It stands at `run.done` steps. `notes` are what its user should know of that."""
+
+    def __init__(self, plan: Plan, folder: Path, *, start: Path | None, threads: int) -> None:
+        self.plan, self.recipe, self.folder = plan, plan.recipe, folder
+        self.notes: list[str] = []
         checkpoint.clean(folder)
-        (folder / RECIPE).write_bytes(path.read_bytes())
-        state = checkpoint.load(found[-1]) if (found := checkpoint.saved(folder)) else None
+        found = checkpoint.saved(folder)
+        state = checkpoint.load(found[-1]) if found else None
         before = state.run if state else {}
-        self.threads = threads or before.get("threads") or machine.cores().usable
-        run.prepare(self.threads)
-        self.run = Run(self.recipe, self.train)
-        self.surroundings = facts.surroundings(self.threads, self.train)
+        threads = threads or before.get("threads") or machine.cores().usable
+        run.prepare(threads)
+        self.run = Run(self.recipe, plan.train)
+        self.surroundings = facts.surroundings(threads, plan.train)
         if state:
             self.notes += facts.compared(self.surroundings, before)
             self.run.resume(state)
+            self.surroundings["started"] = before.get("started")
+        elif start:
+            self._take(start)
         self.facts = facts.measured(self.recipe, self.run.rows, self.surroundings, folder / FACTS)
+        (folder / RECIPE).write_bytes(plan.text)
         (folder / FACTS).write_text(json.dumps(self.facts, indent=1))
         self.journal, elapsed = Journal.open(folder / LOG, self.run.done)
         self._before = max(elapsed, float(before.get("elapsed", 0.0)))
@@ -80,7 +102,9 @@ class Training:
         while self.run.done < steps and not stop():
             line = self._step()
             if error := self.journal.write(line):
-                note(f"log.jsonl can't be written ({error.strerror}); its lines are kept until")
+                note(
+                    f"log.jsonl can't be written ({error.strerror}); it is tried again at each step"
+                )
             tell(line)
             if self.run.done < steps:
                 self._save_if_due(note)
@@ -94,6 +118,17 @@ class Training:
         state = Checkpoint(state.step, state.tensors, {**state.run, **extra})
         return checkpoint.save(self.folder, state, keep=self.recipe.save.keep)
 
+    def _take(self, start: Path) -> None:
+        state = checkpoint.load(start)
+        if state.step >= self.recipe.steps:
+            raise InputError(
+                f"{start} is at step {state.step}, and the recipe ends at step {self.recipe.steps};"
+                " give the recipe more tokens, or start from an earlier checkpoint"
+            )
+        self.run.take(state)
+        self.surroundings["started"] = {"step": state.step, "recipe": state.run.get("recipe")}
+        self.notes.append(f"started from {start}: its weights, moments and step, on this recipe")
+
     def _step(self) -> Line:
         try:
             told = self.run.step()
@@ -101,7 +136,7 @@ class Training:
             raise self._blamed(error) from error
         line = self._line(told)
         at = self.recipe.evaluate.steps
-        if self.held_out and (told.step % at == 0 or told.step == self.recipe.steps):
+        if self.plan.held_out and (told.step % at == 0 or told.step == self.recipe.steps):
             line["held_out"] = self.evaluate()
         return line | {"elapsed": round(self.elapsed, 3)}
 
@@ -118,7 +153,7 @@ class Training:
                     together=self.recipe.batch.together,
                 )
             )
-            for name, corpus in self.held_out.items()
+            for name, corpus in self.plan.held_out.items()
         }
 
     def _line(self, told: Told) -> Line:
@@ -165,19 +200,32 @@ class Training:
         )
 
 
+@contextmanager
+def claimed(folder: Path, *, resume: bool) -> Iterator[None]:
+    """The folder is this process's inside; raises as `claim`."""
+    lock = claim(folder, resume=resume)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
 def claim(folder: Path, *, resume: bool) -> int:
-    """The folder's lock, held until the process ends. InputError if the folder is not for us."""
-    found = checkpoint.saved(folder)
-    begun = (folder / RECIPE).exists()
+    """The folder's lock, held until the descriptor is closed; the folder is made if need be.
+
+    Raises InputError if it holds a run and `resume` is not asked for, if it holds something else,
+    and if another process has it.
+    """
+    found, begun = checkpoint.saved(folder), (folder / RECIPE).exists()
     if begun and not resume:
         at = f"at {found[-1].name}" if found else "without a checkpoint"
         raise InputError(
             f"{folder} holds a run {at}; --resume goes on with it, or choose another folder"
         )
-    if folder.exists() and not begun and any(folder.iterdir()):
+    if folder.exists() and not begun and {path.name for path in folder.iterdir()} - {LOCK}:
         raise InputError(f"{folder} exists and holds no run; choose a new folder")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -186,14 +234,3 @@ def claim(folder: Path, *, resume: bool) -> int:
             f"another process is training in {folder}; wait for it, or stop it"
         ) from None
     return lock
-
-
-def _corpus(base: Path, source: Source, config: dict[str, Any]) -> Corpus:
-    corpus = Corpus.open(base / source.path)
-    largest, vocabulary = int(corpus.tokens.max()), config["vocab_size"]
-    if largest >= vocabulary:
-        raise InputError(
-            f"{corpus.path} has token {largest}, and the model's vocab_size is {vocabulary}; pack"
-            " it with the recipe's own tokenizer, or correct vocab_size"
-        )
-    return corpus

@@ -1,0 +1,53 @@
+"""What a token costs to train, counted from the page, is what a hand counts."""
+
+import pytest
+import torch
+
+from farthing.learn import work
+from learn import toy_run
+
+
+def test_a_dense_model_by_hand():
+    c = toy_run.DENSE
+    width, inner, layers, vocabulary = 32, 48, 2, 128
+    heads, kv_heads, head = 4, 2, 8
+    attention = width * (heads + 2 * kv_heads + heads) * head
+    block = attention + 3 * width * inner
+    found = work.count(c, next_token=False)
+    assert found.token == 2 * (layers * block + vocabulary * width)
+    # queries by keys, and weights by values: 2 operations for each of a head's numbers
+    assert found.pair == {0: layers * 2 * 2 * heads * head}
+    norms = (2 * layers + 1) * width
+    assert found.parameters == layers * block + vocabulary * width + norms
+    assert found.active == found.parameters
+
+
+def test_a_mixture_by_hand():
+    width, latent, heads, nope, rope, value = 32, 16, 2, 16, 8, 16
+    experts, top_k, inner, dense, vocabulary = 8, 2, 16, 48, 128
+    attention = (
+        width * heads * (nope + rope)  # queries
+        + width * (latent + rope)  # the latent, and its turned part
+        + heads * nope * latent  # queries taken to the latent
+        + heads * latent * value  # values taken from it
+        + heads * value * width
+    )
+    expert = 3 * width * inner
+    sparse = width * experts + (top_k + 1) * expert
+    main = 2 * attention + 3 * width * dense + sparse + vocabulary * width
+    found = work.count(toy_run.SPARSE, next_token=False)
+    assert found.token == 2 * main
+    pair = 2 * heads * ((latent + rope) + latent)
+    assert found.pair == {0: 2 * pair}
+    assert found.parameters - found.active == (experts - top_k) * expert
+
+    head = 2 * width * width + attention + sparse + vocabulary * width
+    further = work.count(toy_run.SPARSE, next_token=True)
+    assert further.token == 2 * (main + head)
+    assert further.pair == {0: 3 * pair}
+
+
+def test_attention_is_counted_within_documents_and_windows():
+    found = work.Work(token=100, pair={0: 10, 2: 1}, parameters=0, active=0)
+    positions = torch.tensor([[0, 1, 2, 0]])  # see 1, 2, 3 and 1 tokens; in a window 1, 2, 2, 1
+    assert found.training(positions) == pytest.approx(3 * (100 + 10 * 7 / 4 + 6 / 4))
