@@ -1,12 +1,14 @@
 """Documents packed into tokens: what comes out is what the tokenizer and its template say."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
 
 from farthing.cli import main
-from farthing.errors import InputError
+from farthing.errors import DiskFull, InputError
+from farthing.learn import corpus as corpora
 from farthing.learn import pack
 from farthing.learn import tokenizer as learn
 from farthing.learn.corpus import Corpus
@@ -162,3 +164,30 @@ def test_a_broken_line_is_named_and_nothing_is_left(folder, tmp_path, capsys):
 
     assert "part-00000.jsonl, line 2" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(tmp_path):
+    documents = ((np.arange(1000), None) for _ in range(2000))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(DiskFull, match="the disk is full"):
+            corpora.write(tmp_path / "corpus", documents, vocabulary=1000, about={})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_stopped_packing_left_is_no_hindrance(tmp_path):
+    def stopped():
+        yield [1, 2], None
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        corpora.write(tmp_path / "corpus", stopped(), vocabulary=8, about={})
+    (tmp_path / ".corpus.partial").mkdir()
+
+    made = corpora.write(tmp_path / "corpus", [([1, 2], None)], vocabulary=8, about={})
+
+    assert made.tokens.tolist() == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]

@@ -8,6 +8,7 @@ corpus.json   what it was made from
 """
 
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.errors import FormatError, InputError, NotFound
+from farthing.store.space import clear_when_full
 
 VERSION = 1
 LARGEST = 1 << 24
@@ -65,34 +67,73 @@ def write(
 ) -> Corpus:
     """A new folder from (tokens, which of them are learned: None for all). Whole, or not there.
 
-    Raises InputError if the folder exists, if there is no document, or one has fewer than two
-    tokens.
+    Nothing but where documents start is held in memory. Raises InputError if the folder exists, if
+    there is no document, or one has fewer than two tokens; DiskFull.
     """
     if path.exists():
         raise InputError(f"{path} exists; remove it, or choose another folder")
     dtype = np.uint16 if vocabulary <= 1 << 16 else np.uint32
-    parts: list[NDArray[Any]] = []
-    masks: list[NDArray[np.bool_]] = []
     starts, masked = [0], False
-    for ids, learned in documents:
-        if len(ids) < 2:
-            raise InputError(f"document {len(parts)} has {len(ids)} tokens; expected 2 or more")
-        parts.append(np.asarray(ids, dtype))
-        masked |= learned is not None
-        masks.append(np.ones(len(ids), bool) if learned is None else np.asarray(learned, bool))
-        starts.append(starts[-1] + len(ids))
-    if not parts:
-        raise InputError("no document to write a corpus from")
     draft = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    np.save(draft / "tokens.npy", np.concatenate(parts))
-    np.save(draft / "starts.npy", np.asarray(starts, np.int64))
-    if masked:
-        np.save(draft / "learned.npy", np.concatenate(masks))
-    told = {"version": VERSION, "documents": len(parts), "tokens": starts[-1]} | about
-    (draft / "corpus.json").write_text(json.dumps(told, indent=1))
-    draft.rename(path)
+    try:
+        with clear_when_full(f"writing {path}", draft):
+            with (
+                Growing(draft / "tokens.npy", dtype) as tokens,
+                Growing(draft / "learned.npy", bool) as masks,
+            ):
+                for ids, learned in documents:
+                    if len(ids) < 2:
+                        raise InputError(
+                            f"document {len(starts) - 1} has {len(ids)} tokens; expected 2 or more"
+                        )
+                    tokens.add(ids)
+                    masked |= learned is not None
+                    masks.add(np.ones(len(ids), bool) if learned is None else learned)
+                    starts.append(starts[-1] + len(ids))
+            if len(starts) == 1:
+                raise InputError("no document to write a corpus from")
+            np.save(draft / "starts.npy", np.asarray(starts, np.int64))
+            if not masked:
+                (draft / "learned.npy").unlink()
+            told = {"version": VERSION, "documents": len(starts) - 1, "tokens": starts[-1]} | about
+            (draft / "corpus.json").write_text(json.dumps(told, indent=1))
+            draft.rename(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return Corpus.open(path)
+
+
+class Growing:
+    """An .npy file of one dimension that is written piece by piece; a context.
+
+    Its header keeps room for a longer shape, as NumPy writes it, and is written again at the end.
+    """
+
+    def __init__(self, path: Path, dtype: Any) -> None:
+        self.dtype, self.count = np.dtype(dtype), 0
+        self.file = path.open("wb", buffering=1 << 20)
+        self._head()
+        self.start = self.file.tell()
+
+    def add(self, values: Sequence[Any] | NDArray[Any]) -> None:
+        self.file.write(np.asarray(values, self.dtype).data)
+        self.count += len(values)
+
+    def _head(self) -> None:
+        said = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.count,)}
+        np.lib.format.write_array_header_1_0(self.file, said)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        with self.file:
+            if kind is None:
+                self.file.seek(0)
+                self._head()
+                assert self.file.tell() == self.start, "NumPy's header has grown"
 
 
 def _array(path: Path, name: str) -> NDArray[Any]:
