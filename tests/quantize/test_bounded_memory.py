@@ -44,5 +44,5 @@ def test_more_layers_take_no_more_memory(case: str, tmp_path: Path) -> None:
     few, many = peaks
     assert few > LAYER / 8, "the measure measures"
     assert many - few < LAYER / 4, "for four more layers"
-    # what 1 GB of the promise is for: chunks, Hessians and their factors in fp64
-    assert many < 4 * LAYER + (32 << 20)
+    # what 1 GB of the promise is for: chunks, Hessians and their factors in fp64, side by side
+    assert many < 4 * LAYER + (64 << 20)

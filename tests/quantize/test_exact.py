@@ -7,6 +7,7 @@ import pytest
 
 from farthing.evaluate.divergence import divergence
 from farthing.quantize import check, exact, stream
+from farthing.quantize.beside import After
 from farthing.quantize.moments import Gathering
 from farthing.quantize.run import quantize
 from farthing.quantize.sections import plan_of
@@ -64,10 +65,11 @@ def test_inputs_are_compared_with_their_own_where_sections_have_other_chunks(
     monkeypatch.setattr(exact, "TOKENS", 130)
     drifts = []
 
-    def compare(self: Gathering, before: Weights, x: Weights) -> None:
+    def comparing(self: Gathering, before: Weights, x: Weights) -> After:
         drifts.append(np.linalg.norm(before - x) / np.linalg.norm(before))
+        return lambda: None
 
-    monkeypatch.setattr(Gathering, "compare", compare)
+    monkeypatch.setattr(Gathering, "comparing", comparing)
     samples = toys.some_samples(40, 40, 30, 40, 20, 40)
     quantize(source, samples, toys.Same("gptq", toys.INT8), tmp_path / "work", lambda told: None)
     assert drifts

@@ -11,7 +11,7 @@ from farthing.quantize.desk import Desk
 from farthing.quantize.replay import Player
 from farthing.quantize.sections import plan_of
 from farthing.quantize.source import Source
-from farthing.quantize.stream import NUMBERS, Chunk, Rows, chunks_of
+from farthing.quantize.stream import NUMBERS, Chunk, Rows, Scratch, chunks_of
 from farthing.quantize.types import Choices, Moments, Weights
 from farthing.quantize.walk import Walk, embed
 from farthing.quantize.work import Work
@@ -30,9 +30,10 @@ def played(source: Source, folder: Path, recipe: Choices = KEPT) -> NDArray[np.f
     chosen = check.chosen(source, plan, recipe)
     # some samples together, some alone
     work, chunks, known = Work(folder, "key"), chunks_of(SAMPLES, NUMBERS // 40), {}
+    scratch = Scratch()
     for number, section in enumerate(plan.sections[:-1]):
         with work.write(number) as writer:
-            walk = Walk(section, Desk(source, chosen, writer, print), chunks, known)
+            walk = Walk(section, Desk(source, chosen, writer, print), chunks, known, scratch)
             if not number:
                 embed(walk, section.notes[0], np.concatenate(SAMPLES))
             fold.fold(walk)
@@ -62,6 +63,9 @@ def any_factors(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(awq, "scales", scales)
     monkeypatch.setattr(Desk, "settle", lambda desk, one, *at, **how: desk.settled.add(one.name))
+    monkeypatch.setattr(
+        Desk, "settle_all", lambda desk, many, *how: desk.settled.update(one.name for one in many)
+    )
     return asked
 
 

@@ -6,15 +6,17 @@ once a section, by the weights of the source, beside the walk that quantizes.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farthing.formats.types import ALL, Tensors
 from farthing.ops.record import Symbol
+from farthing.quantize import beside
 from farthing.quantize.replay import Player, needed
 from farthing.quantize.sections import Plan, Section, Standin
-from farthing.quantize.stream import Chunk, Rows
+from farthing.quantize.stream import AnyRows, Chunk, Rows, Scratch
 from farthing.quantize.types import Choice, Weights
 from farthing.weight import Matrix
 
@@ -44,31 +46,40 @@ def play(
     chunks: list[Chunk],
     start: Rows,
     end: Path,
-    scratch: Path,
+    scratch: Scratch,
     checked: Callable[[Weights], None],
-) -> dict[Symbol, Rows]:
-    """Inputs of the section's linears, in files of `scratch`; the section's end goes to `end`.
+) -> dict[Symbol, AnyRows]:
+    """Inputs of the section's linears, in `scratch`; the section's end goes to `end`.
 
     `checked` gets all of them, and refuses what is not finite.
     """
     count = chunks[-1].stop
-    linears = [note for note in section.notes if note.name == "linear"]
-    files = {
-        note.inputs[0]: Rows.zeros(scratch / f"exact-{at}", count, note.inputs[0].width)
-        for at, note in enumerate(linears)
-    }
-    into = files | {section.out: Rows.zeros(end, count, section.out.width)}
+    linears = {note.inputs[0]: None for note in section.notes if note.name == "linear"}
+    inputs = {symbol: scratch.rows(count, symbol.width) for symbol in linears}
+    into = inputs | {section.out: Rows.zeros(end, count, section.out.width)}
     notes = needed(section.notes, into, {section.source})
-    player = Player(lambda one, index: _numbers(source, one, index))
+    held: dict[tuple[str, int | None], Weights] = {}
+    reading = Lock()
 
-    for chunk in chunks:
+    def numbers(one: Standin, index: int | None) -> Weights:
+        key = one.name, index
+        with reading:
+            if key not in held:
+                held[key] = _numbers(source, one, index)
+            return held[key]
+
+    player = Player(numbers)
+
+    def play(chunk: Chunk) -> None:
         known = {section.source: start.read(chunk.start, chunk.stop)}
         with np.errstate(over="ignore", invalid="ignore"):  # `checked` says it better
             played = player.play(notes, known, chunk, set(into))
         for symbol, values in played.items():
             checked(values)
             into[symbol].write(chunk.start, values)
-    return files
+
+    beside.in_order(play, chunks)
+    return inputs
 
 
 def _numbers(source: Tensors, one: Standin, index: int | None) -> Weights:

@@ -19,7 +19,7 @@ from farthing.quantize.desk import Desk
 from farthing.quantize.moments import Gathering
 from farthing.quantize.replay import Values
 from farthing.quantize.sections import Standin, activation_of
-from farthing.quantize.stream import Chunk, Rows, tokens_at_once
+from farthing.quantize.stream import AnyRows, Chunk, Rows, tokens_at_once
 from farthing.quantize.swift import gated
 from farthing.quantize.types import Moments, Weights
 from farthing.quantize.walk import Walk
@@ -35,7 +35,7 @@ def settle(walk: Walk, note: Note) -> None:
     parts = (bank.gate, bank.up, bank.down)
     calibrated = any(desk.chosen[one.name].method in CALIBRATED for one in parts)
     routing = _route(walk, note, calibrated)
-    total = walk.scratch(note.out.width)
+    total = walk.scratch(note.out.width, zeros=True)
     for index in range(bank.gate.shape[0]):
         own, shares = routing.tokens(index)
         more = routing.next(index, ENOUGH * bank.gate.shape[2]) if calibrated else own[:0]
@@ -55,7 +55,7 @@ class Routing:
 
     ids: NDArray[np.int32]
     weights: Weights
-    inputs: Rows
+    inputs: AnyRows
     scores: Rows | None
 
     def tokens(self, expert: int) -> tuple[Ids, Weights]:
@@ -115,7 +115,7 @@ class Expert:
     bank: Bank
     index: int
     activation: Activation
-    inputs: Rows
+    inputs: AnyRows
 
     @property
     def desk(self) -> Desk:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.errors import InputError
+from farthing.quantize import beside
 from farthing.quantize.grid import Grid, check, finite, inverse, search
 from farthing.quantize.refine import refined
 from farthing.quantize.types import Drift, Weights
@@ -25,6 +26,8 @@ BLOCK = 64
 """Columns whose errors are pushed on together, by one product of matrices."""
 ROWS = 1024
 """Rows at a time: BLOCK columns of them stay in a core's cache."""
+LARGE = 2048
+"""Inputs beyond which memory counts more than time."""
 SMALL = 64
 """Triangles of up to this size are inverted directly."""
 
@@ -60,19 +63,13 @@ class Factor:
         energy = np.diag(hessian).astype(np.float64)
         if not energy.max() > 0:
             raise InputError("the Hessian is zero: no calibration data; give this layer tokens")
-        told = None if drift is None else _regression(drift)
         order = np.argsort(-energy, kind="stable")
         damped = _damped(hessian)
-        last = order[::-1]
-        try:
-            lower = np.linalg.cholesky(damped[np.ix_(last, last)].astype(np.float64))
-        except np.linalg.LinAlgError as error:
-            raise InputError(
-                "the Hessian is no sum of x xT: not positive; expected the moments of real inputs"
-            ) from error
-        _invert(lower)
-        # H = M MT with M the factor read from its end, so inverse(H) = UT U with U = inverse(M)
-        whole = lower[::-1, ::-1]
+        told, whole = beside.both(
+            lambda: None if drift is None else _regression(drift),
+            lambda: _inverted(damped, order),
+            in_turn=len(order) > LARGE,
+        )
         cost = np.empty(len(order), np.float32)
         cost[order] = 1 / np.diag(whole) ** 2
         upper = np.ascontiguousarray(whole, np.float32)
@@ -88,6 +85,20 @@ def _damped(hessian: Weights) -> Weights:
     out: Weights = (hessian / np.diag(hessian).astype(np.float64).mean()).astype(np.float32)
     out[np.diag_indices_from(out)] += np.float32(DAMP)
     return out
+
+
+def _inverted(damped: Weights, order: NDArray[np.intp]) -> NDArray[np.float64]:
+    """U of inverse(H) = UT U, rows and columns in this order."""
+    last = order[::-1]
+    try:
+        lower = np.linalg.cholesky(damped[np.ix_(last, last)].astype(np.float64))
+    except np.linalg.LinAlgError as error:
+        raise InputError(
+            "the Hessian is no sum of x xT: not positive; expected the moments of real inputs"
+        ) from error
+    _invert(lower)
+    # H = M MT with M the factor read from its end, so inverse(H) = UT U with U = inverse(M)
+    return lower[::-1, ::-1]
 
 
 def _regression(drift: Drift) -> Weights:

@@ -3,10 +3,11 @@
 Shapes: T rows of a chunk, K inputs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from farthing.quantize.beside import After
 from farthing.quantize.types import Drift, Moments, Weights
 
 BLOCK = 2048
@@ -25,20 +26,35 @@ class Gathering:
         self.told = 0
 
     def add(self, x: Weights) -> None:
-        """Rows [T, K], which have to lie in one piece: BLAS then makes half of a product."""
-        x = np.ascontiguousarray(x)
-        self.count += len(x)
-        for a, b in self._blocks():
-            self.hessian[a:b, :b] += x[:, a:b].T @ x[:, :b]
-        self.magnitude += np.abs(x).sum(0)
+        """Rows [T, K]."""
+        self.adding(x)()
 
     def compare(self, before: Weights, x: Weights) -> None:
         """All rows [T, K] that were added since the last time, and what they were before anything
         was quantized. Those not compared come after all that are."""
+        self.comparing(before, x)()
+
+    def adding(self, x: Weights) -> After:
+        """`add`, the products made at once and in any thread, unless they are wide."""
+        x = np.ascontiguousarray(x)  # BLAS then makes half of a product
+        count, magnitude = len(x), np.abs(x).sum(0)
+        if len(self.hessian) > BLOCK:
+            return lambda: self._added(
+                count, magnitude, (x[:, a:b].T @ x[:, :b] for a, b in self._blocks())
+            )
+        products = [x.T @ x]
+        return lambda: self._added(count, magnitude, products)
+
+    def comparing(self, before: Weights, x: Weights) -> After:
+        """`compare`, its product made at once and in any thread."""
         moved = np.matmul((before - x).T, x, dtype=np.float32)
-        self.moved = moved if self.moved is None else self.moved + moved
-        self.compared = self.hessian.copy()
-        self.told = self.count
+
+        def compare() -> None:
+            self.moved = moved if self.moved is None else self.moved + moved
+            self.compared = self.hessian.copy()
+            self.told = self.count
+
+        return compare
 
     def done(self) -> Moments:
         drift = None
@@ -50,6 +66,12 @@ class Gathering:
             magnitude=self.magnitude,
             drift=drift,
         )
+
+    def _added(self, count: int, magnitude: Weights, products: Iterable[Weights]) -> None:
+        self.count += count
+        self.magnitude += magnitude
+        for (a, b), product in zip(self._blocks(), products, strict=True):
+            self.hessian[a:b, :b] += product
 
     def _whole(self, half: Weights) -> Weights:
         for a, b in self._blocks():

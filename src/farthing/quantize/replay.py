@@ -57,10 +57,11 @@ class Player:
     def turn(self, note: Note, chunk: Chunk) -> swift.Turn:
         rotation = note.settings["rotation"]
         key = id(rotation), chunk.lengths
-        if key not in self.turns:
-            self.turns.clear()
-            self.turns[key] = swift.Turn(rotation, chunk.positions)
-        return self.turns[key]
+        turn = self.turns.get(key)
+        if turn is None:
+            turn = swift.Turn(rotation, chunk.positions)
+            self.turns = {key: turn}  # never changed in place: another thread may look
+        return turn
 
 
 def _rms_norm(player: Player, note: Note, chunk: Chunk, x: Weights) -> Weights:

@@ -19,7 +19,7 @@ from farthing.quantize.desk import Desk
 from farthing.quantize.result import Quantized
 from farthing.quantize.sections import Plan, Section, plan_of, standins
 from farthing.quantize.source import Source
-from farthing.quantize.stream import Chunk, Rows, chunks_of
+from farthing.quantize.stream import AnyRows, Chunk, Rows, Scratch, chunks_of
 from farthing.quantize.types import Choice, Choices
 from farthing.quantize.walk import Walk, embed, settle_without_data
 from farthing.quantize.work import Work, Writer
@@ -70,6 +70,7 @@ class _Run:
     told: Callable[[Progress], None]
     made: set[str] = field(default_factory=set)
     """Quantized in an earlier section: a tied head."""
+    scratch: Scratch = field(default_factory=Scratch)
 
     def finish(self) -> None:
         for number in range(self.place.done):
@@ -108,7 +109,7 @@ class _Run:
             settle_without_data(section, desk, ())
             return
         chunks = chunks_of(self.samples, section.width)
-        walk = Walk(section, desk, chunks, self._known(number, section, chunks))
+        walk = Walk(section, desk, chunks, self._known(number, section, chunks), self.scratch)
         if number == 0:
             embed(walk, section.notes[0], np.concatenate(self.samples))
         else:
@@ -128,10 +129,10 @@ class _Run:
         before = self.place.stream(0) if number == 1 else self.place.exact(number - 1)
         start = Rows(before, chunks[-1].stop, section.source.width)
         walk.exact = exact.play(
-            section, self.source, chunks, start, writer.exact, writer.scratch, walk.finite
+            section, self.source, chunks, start, writer.exact, self.scratch, walk.finite
         )
 
-    def _known(self, number: int, section: Section, chunks: list[Chunk]) -> dict[Any, Rows]:
+    def _known(self, number: int, section: Section, chunks: list[Chunk]) -> dict[Any, AnyRows]:
         if number == 0:
             return {}
         width = section.source.width

@@ -18,6 +18,8 @@ CHUNK = 4096
 """Tokens played at once, at most, but for a sample that is longer: none is ever cut."""
 NUMBERS = 1 << 23
 """Numbers of one value of a chunk."""
+MEMORY = 400 << 20
+"""Bytes of rows that stay in memory, since files of them cost a tenth of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +99,76 @@ class Rows:
     def _mapped(self, mode: Literal["r", "r+"]) -> NDArray[np.float32]:
         # mapped anew each time: pages that were touched then leave the process
         return np.memmap(self.path, "<f4", mode, shape=(self.count, self.width))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The same in memory. What `read` gives are the rows themselves: not to be changed."""
+
+    values: Weights
+
+    @property
+    def count(self) -> int:
+        return len(self.values)
+
+    def read(self, start: int, stop: int) -> Weights:
+        return self.values[start:stop]
+
+    def write(self, start: int, rows: Weights) -> None:
+        self.values[start : start + len(rows)] = rows
+
+    def gather(self, ids: NDArray[np.intp]) -> Weights:
+        return np.asarray(self.values[ids])
+
+    def add(self, ids: NDArray[np.intp], rows: Weights) -> None:
+        self.values[ids] += rows
+
+    def put(self, ids: NDArray[np.intp], rows: Weights) -> None:
+        self.values[ids] = rows
+
+    def columns(self, where: slice, values: Weights) -> None:
+        self.values[:, where] = values
+
+
+AnyRows = Rows | Held
+
+
+class Scratch:
+    """Rows that no section leaves to the next: in memory that is used again, as far as it goes,
+    else in files of `folder`."""
+
+    def __init__(self) -> None:
+        self.left = MEMORY // 4
+        self._free: list[NDArray[np.float32]] = []
+        self._taken: list[NDArray[np.float32]] = []
+        self._folder = Path()
+        self._files = 0
+
+    def begin(self, folder: Path) -> None:
+        """A section: what was given out is given out again."""
+        self._free += self._taken
+        self._taken.clear()
+        self._folder, self._files = folder, 0
+
+    def rows(self, count: int, width: int, *, zeros: bool = False) -> AnyRows:
+        """Of any numbers, unless they are to be zeros."""
+        buffer = self._buffer(count * width)
+        if buffer is None:
+            self._files += 1
+            return Rows.zeros(self._folder / str(self._files), count, width)
+        self._taken.append(buffer)
+        if zeros:
+            buffer.fill(0)
+        return Held(buffer[: count * width].reshape(count, width))
+
+    def _buffer(self, size: int) -> NDArray[np.float32] | None:
+        fits = [at for at, buffer in enumerate(self._free) if len(buffer) >= size]
+        if fits:
+            return self._free.pop(min(fits, key=lambda at: len(self._free[at])))
+        # the smaller ones make room for it
+        while self._free and self.left < size:
+            self.left += len(self._free.pop())
+        if self.left < size:
+            return None
+        self.left -= size
+        return np.empty(size, np.float32)

@@ -3,45 +3,56 @@
 True sequential: what is quantized already is what the next inputs are made with.
 """
 
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from farthing.errors import FormatError
 from farthing.ops.record import Note, Symbol
+from farthing.quantize import beside
+from farthing.quantize.beside import After
 from farthing.quantize.check import some_rows
 from farthing.quantize.desk import Desk, named
 from farthing.quantize.gptq import Factor
 from farthing.quantize.moments import Gathering
 from farthing.quantize.replay import Player, Values, needed
 from farthing.quantize.sections import MATRICES, Section, Standin, standins
-from farthing.quantize.stream import Chunk, Rows
+from farthing.quantize.stream import AnyRows, Chunk, Rows, Scratch
 from farthing.quantize.types import Moments, Weights
 
 
 class Walk:
-    """`known` symbols lie on the disk: the section's source to begin with."""
+    """`known` symbols have rows: the section's source to begin with."""
 
     def __init__(
-        self, section: Section, desk: Desk, chunks: list[Chunk], known: dict[Symbol, Rows]
+        self,
+        section: Section,
+        desk: Desk,
+        chunks: list[Chunk],
+        known: dict[Symbol, AnyRows],
+        scratch: Scratch,
     ) -> None:
         self.section, self.desk, self.chunks, self.known = section, desk, chunks, known
         self.tokens = chunks[-1].stop if chunks else 0
         self.player = Player(desk.numbers)
-        self.exact: dict[Symbol, Rows] = {}
+        self._scratch = scratch
+        self._scratch.begin(desk.writer.scratch)
+        self.exact: dict[Symbol, AnyRows] = {}
         """Inputs of linears as they were before anything was quantized, of the first tokens."""
 
-    def scratch(self, width: int) -> Rows:
-        folder = self.desk.writer.scratch
-        return Rows.zeros(folder / str(len(list(folder.iterdir()))), self.tokens, width)
+    def scratch(self, width: int, *, zeros: bool = False) -> AnyRows:
+        return self._scratch.rows(self.tokens, width, zeros=zeros)
 
     def over(
-        self, targets: Iterable[Symbol], visit: Callable[[Chunk, Values], None], keep: bool = True
+        self,
+        targets: Iterable[Symbol],
+        visit: Callable[[Chunk, Values], After | None],
+        keep: bool = True,
     ) -> None:
-        """One pass: `visit` gets each chunk and the values of the targets.
+        """One pass: `visit` gets each chunk and the values of the targets, two chunks side by side;
+        what it leaves is done in their order.
 
         `keep` those that took products, for the passes after: unless what makes them may change
         yet, or nobody needs them any more.
@@ -53,17 +64,16 @@ class Walk:
         made = [symbol for symbol in targets if keep and self._dear(symbol)]
         dear = {symbol: self.scratch(symbol.width) for symbol in made}
 
-        def play(chunk: Chunk) -> Values:
+        def play(chunk: Chunk) -> After | None:
             known = {symbol: self.known[symbol].read(chunk.start, chunk.stop) for symbol in read}
             with np.errstate(over="ignore", invalid="ignore"):  # `finite` says it better
-                return self.player.play(notes, known, chunk, targets)
-
-        with closing(ahead(play, self.chunks)) as played:
-            for chunk, values in played:
-                with np.errstate(over="ignore", invalid="ignore"):
-                    visit(chunk, values)
+                values = self.player.play(notes, known, chunk, targets)
                 for symbol, rows in dear.items():
                     rows.write(chunk.start, values[symbol])
+                return visit(chunk, values)
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            beside.in_order(play, self.chunks)
         self.known |= dear
 
     def _dear(self, symbol: Symbol) -> bool:
@@ -102,13 +112,16 @@ class Walk:
         """Of each symbol, and of each of `heads` equal parts of it, from one pass."""
         gathered = {s: [Gathering(s.width // heads) for _ in range(heads)] for s in symbols}
 
-        def visit(chunk: Chunk, values: Values) -> None:
+        def visit(chunk: Chunk, values: Values) -> After:
+            left: list[After] = []
             for symbol, parts in gathered.items():
                 for part, x in zip(parts, np.split(values[symbol], heads, 1), strict=True):
-                    part.add(x)
+                    left.append(part.adding(x))
                 before = self.exact.get(symbol)
                 if before is not None and heads == 1 and chunk.stop <= before.count:
-                    parts[0].compare(before.read(chunk.start, chunk.stop), values[symbol])
+                    now = before.read(chunk.start, chunk.stop)
+                    left.append(parts[0].comparing(now, values[symbol]))
+            return partial(_all, left)
 
         self.over(gathered, visit, keep)
         for parts in gathered.values():
@@ -123,9 +136,11 @@ class Walk:
         waiting = [note.weights[0] for note in readers if self.desk.waits(note.weights[0])]
         (moments,) = self.moments([x])[x]
         factor = self.factor(waiting, moments)
-        heard = _nobody if first.name == "logits" else None
-        for one in waiting:
-            self.desk.settle(one, moments=moments, factor=factor, heard=heard)
+        if first.name == "logits":
+            for one in waiting:
+                self.desk.settle(one, moments=moments, factor=factor, heard=_nobody)
+        else:
+            self.desk.settle_all(waiting, moments, factor)
 
     def _heads(self, note: Note) -> None:
         (x,), one = note.inputs, note.weights[0]
@@ -138,17 +153,6 @@ class Walk:
             return None
         with named(waiting[0].name):
             return Factor.of(moments.hessian, moments.drift)
-
-
-def ahead(play: Callable[[Chunk], Values], chunks: list[Chunk]) -> Generator[tuple[Chunk, Values]]:
-    """Chunks in order, each while the next is played: what BLAS leaves to one core takes two."""
-    with ThreadPoolExecutor(1) as pool:
-        played = pool.submit(play, chunks[0])
-        for chunk, after in zip(chunks, [*chunks[1:], None], strict=True):
-            values = played.result()
-            if after is not None:
-                played = pool.submit(play, after)
-            yield chunk, values
 
 
 def settle_without_data(section: Section, desk: Desk, passed: tuple[str, ...]) -> None:
@@ -185,3 +189,8 @@ def embed(walk: Walk, note: Note, tokens: Any) -> None:
 
 def _nobody(rows: slice, values: Weights) -> None:
     """Nothing reads them in this section."""
+
+
+def _all(left: list[After]) -> None:
+    for after in left:
+        after()
