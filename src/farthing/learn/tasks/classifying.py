@@ -21,13 +21,13 @@ _en = partial(Family, kind="classify", language="en")
 _zh = partial(Family, kind="classify", language="zh")
 
 LABELS = words("""
-A B C X Y Z one two red blue green left right high low yes no keep drop sales support urgent later
-north south gold silver fast slow inbox archive home work alpha beta gamma delta small large new old
-pass fail open closed plus minus hot cold day night
+A B C X Y Z one two red blue green left right high low yes no keep drop sales support urgent
+later north south gold silver fast slow inbox archive home work alpha beta gamma delta small
+large new old pass fail open closed plus minus hot cold day night
 """)
 LABELS_ZH = words("""
-甲 乙 丙 丁 红 蓝 绿 左 右 高 低 是 否 大 小 上 下 合格 不合格 紧急 普通 一组 二组 三组 保留 删除 东 西 南 北 快 慢
-通过 拒绝 新 旧 冷 热 男队 女队 正 负 金 银 天 地
+甲 乙 丙 丁 红 蓝 绿 左 右 高 低 是 否 大 小 上 下 合格 不合格 紧急 普通 一组 二组 三组 保留
+删除 东 西 南 北 快 慢 通过 拒绝 新 旧 冷 热 男队 女队 正 负 金 银 天 地
 """)
 
 # a word that decides, and sentences with it

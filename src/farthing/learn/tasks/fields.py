@@ -194,3 +194,8 @@ def number_zh(value: int) -> str:
             found += ("零" if gap and found else "") + DIGITS_ZH[digit] + name
         gap = digit == 0
     return found[1:] if found.startswith("一十") else found
+
+
+def count_zh(value: int) -> str:
+    """As number_zh, before a measure word: 两 for 2."""
+    return "两" if value == 2 else number_zh(value)

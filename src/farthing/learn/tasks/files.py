@@ -1,7 +1,7 @@
 """Tasks on disk: as documents to train on, and as questions for `farthing eval --tasks`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,8 +9,10 @@ import msgspec
 from farthing import __version__
 from farthing.errors import InputError
 from farthing.learn import documents
-from farthing.learn.documents import Shard
+from farthing.learn.documents import Document, Shard
 from farthing.learn.tasks.choosing import KINDS, grouped, samples
+from farthing.learn.tasks.texts import KINDS as TEXTS
+from farthing.learn.tasks.texts import texts
 from farthing.learn.tasks.types import Sample, Split
 
 TRIES = 50
@@ -46,7 +48,14 @@ def write(
         files = [msgspec.to_builtins(shard) for shard in shards]
         (draft / "card.json").write_text(json.dumps(about | {"files": files}, indent=1))
 
-    return documents.write(folder, (one.document() for one in made), finish)
+    return documents.write(folder, made, finish)
+
+
+def named(kinds: Sequence[str]) -> Sequence[str]:
+    """All tasks where none is named; all texts for "texts"."""
+    if tuple(kinds) == ("texts",):
+        return TEXTS
+    return kinds or KINDS
 
 
 def questions(

@@ -1,0 +1,39 @@
+"""A text as a row of beats: of each, one wording is told, its slots filled from one cast."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from farthing.learn.tasks.fields import pick
+
+Cast = Mapping[str, object]
+Beat = tuple[str, ...]
+"""Wordings of one sentence or more; an empty one leaves it out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    name: str
+    cast: Callable[[Random], Cast]
+    beats: Sequence[Beat]
+    between: str = ""
+    """What stands between two sentences: nothing in Chinese, a space in English."""
+
+    share: int = 1
+
+    def told(self, rng: Random) -> str:
+        cast = self.cast(rng)
+        said = (pick(rng, beat).format_map(cast) for beat in self.beats)
+        text = self.between.join(one for one in said if one)
+        return text.replace("\n ", "\n").strip()
+
+
+def beat(text: str) -> Beat:
+    """A wording a line."""
+    return tuple(line.strip() for line in text.strip().splitlines())
+
+
+def maybe(text: str) -> Beat:
+    """Left out as often as not."""
+    found = beat(text)
+    return found + ("",) * len(found)

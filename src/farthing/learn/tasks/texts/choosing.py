@@ -1,0 +1,49 @@
+"""Which texts come, in an order that the seed alone decides."""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from farthing.errors import InputError
+from farthing.learn.documents import Document
+from farthing.learn.tasks.fields import pick
+from farthing.learn.tasks.texts import stories_zh
+from farthing.learn.tasks.texts.beats import Plot
+from farthing.learn.tasks.types import Split
+
+PLOTS: dict[tuple[str, str], list[Plot]] = {
+    ("story", "zh"): stories_zh.PLOTS,
+}
+KINDS = tuple(dict.fromkeys(kind for kind, _ in PLOTS))
+BLOCK = 1024
+
+
+def texts(
+    kinds: Sequence[str] = KINDS,
+    languages: Sequence[str] = ("en", "zh"),
+    count: int = 1,
+    seed: int = 0,
+    split: Split = "train",
+) -> Iterator[Document]:
+    """Documents of text. Those of the two splits are drawn apart; their plots are the same.
+
+    Raises InputError for a kind that is not known, or that no language asked for has.
+    """
+    wrong = [kind for kind in kinds if kind not in KINDS]
+    if wrong or not kinds:
+        found = ", ".join(map(repr, wrong)) or "none"
+        raise InputError(f"kind {found:.200} is not known; known are {', '.join(KINDS)}")
+    held = {key: plots for key, plots in PLOTS.items() if key[0] in kinds and key[1] in languages}
+    if not held:
+        raise InputError(f"no text of kind {', '.join(kinds)} is in {', '.join(languages)}")
+    weighted = [(key, [plot for plot in held[key] for _ in range(plot.share)]) for key in held]
+    for block in range(0, count, BLOCK):
+        rng = Random(f"{seed} {split} {held.keys()} {block}")
+        for _ in range(min(BLOCK, count - block)):
+            (kind, language), plots = pick(rng, weighted)
+            plot = pick(rng, plots)
+            yield Document(
+                text=plot.told(rng),
+                kind=kind,
+                language=language,
+                template=f"{kind}/{language}/{plot.name}",
+            )
