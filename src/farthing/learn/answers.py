@@ -13,6 +13,7 @@ import fcntl
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -84,14 +85,20 @@ class Answers:
         self.totals = Totals()
         try:
             (folder / ASKED).mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(folder / ASKED / "lock")
-            _same(folder / ASKED / JOB, job)
-            self.bills = self._read_bills()
-            held = self._repair()
-            self._bills = (folder / ASKED / BILLS).open("ab", buffering=0)
-            self._part = self._open_part()
+            with ExitStack() as failed:
+                self._lock = _locked(folder / ASKED / "lock")
+                failed.callback(os.close, self._lock)
+                self._open(job)
+                failed.pop_all()
         except OSError as error:
             raise refused(folder, error) from None
+
+    def _open(self, job: dict[str, Any]) -> None:
+        _same(self.folder / ASKED / JOB, job)
+        self.bills = self._read_bills()
+        held = self._repair()
+        self._bills = (self.folder / ASKED / BILLS).open("ab", buffering=0)
+        self._part = self._open_part()
         due = {bill.request: bill.documents for bill in self.bills}
         self.done = {request for request, count in due.items() if held[request] == count}
         for bill in self.bills:
