@@ -29,7 +29,7 @@ class Fast:
         self.sequences = len(batch.tokens)
         self.spans = Spans.of(batch)
         self.loads: dict[int, Tensor] = {}
-        """Tokens that each expert got [E], by the id() of the router's correction."""
+        """Tokens that each expert got [E], by the id() of the router's correction, or its place."""
 
         self.sequence_losses: dict[int, Tensor] = {}
         """balance.sequence_loss, by the same."""
@@ -112,12 +112,12 @@ class Fast:
         routed = route(logits, router, correction)
         with torch.no_grad():
             load = torch.bincount(routed.ids.reshape(-1), minlength=router.experts)
-        self.loads[id(correction)] = load
-        if router.score == "sigmoid":
-            chosen = torch.zeros_like(logits).scatter_(1, routed.ids, 1.0)
-            self.sequence_losses[id(correction)] = sequence_loss(
-                logits.sigmoid(), chosen, self.sequences, router.top_k
-            )
+        # a router without a correction goes by its place: -1 is the first
+        key = -len(self.loads) - 1 if correction is None else id(correction)
+        self.loads[key] = load
+        scores = logits.sigmoid() if router.score == "sigmoid" else logits.softmax(-1)
+        chosen = torch.zeros_like(logits).scatter_(1, routed.ids, 1.0)
+        self.sequence_losses[key] = sequence_loss(scores, chosen, self.sequences, router.top_k)
         return routed
 
     def experts(

@@ -30,7 +30,7 @@ class Live:
         parts = [f"step {last['step']}/{steps}", f"loss {last['loss']:.3f}", *self._held_out()]
         parts += [f"{self.speed():,.0f} tokens/s", f"{self.share():.1%} of peak"]
         if worst := self.worst():
-            parts.append(f"busiest expert {worst[1]:.2f} x mean in layer {worst[0]}")
+            parts.append(f"busiest expert {worst[1]:.2f} x mean in {layer(worst[0])}")
         spent = rate.cost(int(last["elapsed"] * rate.NANO), self.hour)
         left = self.left()
         more = rate.cost(int(left * rate.NANO), self.hour)
@@ -66,6 +66,11 @@ class Live:
         losses = [one["loss"] for one in self.held_out.values()]
         mean = sum(losses) / len(losses)
         return [f"held out {mean:.3f} (perplexity {exp(min(mean, 50)):,.1f})"]
+
+
+def layer(name: str) -> str:
+    """A key of a line's `imbalance`, for people."""
+    return f"layer {name}" if name.isdigit() else name
 
 
 def duration(seconds: float) -> str:

@@ -44,7 +44,7 @@ class Losses:
     sequence: Tensor | None
     count: int
     loads: dict[str, Tensor]
-    """Tokens an expert got [E], by the name of its router's correction."""
+    """Tokens an expert got [E], by the name of its router's correction, or "router N"."""
 
     def detached(self) -> "Losses":
         def of(loss: Tensor | None) -> Tensor | None:
@@ -100,5 +100,5 @@ def losses(
         next_token=further,
         sequence=torch.stack(balance).mean() if balance else None,
         count=int(batch.learned[:, :-1].sum()),
-        loads={names[key]: load for key, load in fast.loads.items() if key in names},
+        loads={names.get(k, f"router {-k}"): load for k, load in fast.loads.items()},
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from farthing.errors import FormatError, InputError, NotFound
-from farthing.learn import journal
+from farthing.learn import journal, live
 from farthing.learn.journal import Line
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _balance(axes: "Axes", history: History) -> None:
         values = [line["imbalance"].get(layer, 1.0) for line in history.lines]
         found = smooth(values, max(1, len(values) // 100))
         pale = 0.35 + 0.65 * (place + 1) / len(layers)
-        axes.plot(*_thinned(tokens, found), color=STRONG, alpha=pale, label=f"layer {layer}")
+        axes.plot(*_thinned(tokens, found), color=STRONG, alpha=pale, label=live.layer(layer))
     axes.axhline(1.5, color=OTHER, linewidth=0.8, linestyle=":")
     axes.legend(frameon=False, fontsize=8)
 

@@ -201,7 +201,10 @@ def prepare(threads: int) -> None:
 
 def imbalances(loads: dict[str, Tensor]) -> dict[str, float]:
     """By layer, as its number stands in its tensors' names: the largest load over the mean."""
-    return {name.split(".")[2]: balance.imbalance(load) for name, load in loads.items()}
+    return {
+        name.split(".")[2] if "." in name else name: balance.imbalance(load)
+        for name, load in loads.items()
+    }
 
 
 def _counts(batches: list[Batch]) -> Tensor:
