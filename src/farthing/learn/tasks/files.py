@@ -28,16 +28,23 @@ def write(
     split: Split,
     command: str = "",
 ) -> list[Shard]:
-    """A data set with its card, which tells the `command` that asked for it.
+    """A data set, of tasks or of texts, with its card, which tells the `command` that asked for it.
 
-    Raises InputError as samples() and documents.write() do.
+    Raises InputError as samples(), texts() and documents.write() do.
     """
-    made = samples(kinds or KINDS, languages, count, seed, split)
-    grouped(kinds or KINDS, languages)
+    kinds = named(kinds)
+    of_texts = [kind in TEXTS for kind in kinds]
+    if any(of_texts) and not all(of_texts):
+        raise InputError("tasks and texts are data sets of their own; make one after the other")
+    made: Iterator[Document]
+    if all(of_texts):
+        made = texts(kinds, languages, count, seed, split)
+    else:
+        made = (one.document() for one in samples(kinds, languages, count, seed, split))
     about = {
         "made_by": f"farthing learn data tasks, farthing {__version__}",
         "command": command,
-        "kinds": list(kinds or KINDS),
+        "kinds": list(kinds),
         "languages": list(languages),
         "seed": seed,
         "split": split,
