@@ -36,11 +36,13 @@ def job(
     """Returns the exit code: 0 at the end, 128 and the signal's number if one stopped it."""
     torch_needed.check()
     # torch is first imported here
+    from farthing.learn.distributed import machines
     from farthing.learn.live import Live
-    from farthing.learn.training import opened
 
-    hour = machine_price(settings(), os.environ).hour_nanodollars
-    with opened(recipe, output, resume=resume, start=start, threads=threads) as training:
+    hour = machine_price(settings(), os.environ).hour_nanodollars * machines()
+    with chosen()(recipe, output, resume=resume, start=start, threads=threads) as training:
+        if training is None:
+            return 0
         live = Live(training.facts, hour)
         with stopped() as by, shown(live, as_json=as_json) as screen:
             screen.note(opening(training.facts, training.run.done))
@@ -69,6 +71,19 @@ def write_report(run: Path) -> str:
     except FarthingError as error:
         return f"no report: {error}"
     return f"the curves are in {path}"
+
+
+def chosen() -> Any:
+    """Who opens a run: this process alone, or all those that torchrun started."""
+    from farthing.learn import distributed
+
+    if distributed.asked():
+        from farthing.learn.lockstep import led
+
+        return led
+    from farthing.learn.training import opened
+
+    return opened
 
 
 def opening(facts: dict[str, Any], done: int) -> str:

@@ -1,0 +1,7 @@
+"""`python -m farthing.cli`: for what starts modules, as torchrun does."""
+
+import sys
+
+from farthing.cli import main
+
+sys.exit(main())
