@@ -12,12 +12,15 @@ VERBS = {
     "report": "learn_report:report",
     "tokenizer": "learn_tokenizer:tokenizer",
     "publish": "learn_publish:publish",
+    "check": "learn_check:check",
     "tune": "learn_tune:tune",
     "merge": "learn_merge:merge",
+    "distil": "learn_distil:distil",
     "data tasks": "learn_data_tasks:tasks",
     "data sample": "learn_data_sample:sample",
     "data filter": "learn_data_filter:filter",
     "data pack": "learn_data_pack:pack",
+    "data logits": "learn_data_logits:logits",
 }
 """What is typed after `farthing learn`, and where in farthing.cli its function is. The function's
 docstring is the verb's help; its first line stands in the table."""
