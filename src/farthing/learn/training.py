@@ -10,7 +10,7 @@ RUN/
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +22,10 @@ from farthing.errors import DiskFull, InputError
 from farthing.learn import checkpoint, evaluation, facts, run
 from farthing.learn.blame import guilty, pieces
 from farthing.learn.checkpoint import Checkpoint
+from farthing.learn.corpus import Corpus
 from farthing.learn.journal import Journal, Line
 from farthing.learn.plan import Plan
+from farthing.learn.recipe import Recipe
 from farthing.learn.run import NotFinite, Run, Told, imbalances
 
 RECIPE, FACTS, LOG, BLAME, LOCK = (
@@ -38,6 +40,7 @@ RETRY = 60.0
 
 Tell = Callable[[Line], None]
 Note = Callable[[str], None]
+Make = Callable[[Recipe, Sequence[Corpus]], Run]
 
 
 @contextmanager
@@ -48,6 +51,7 @@ def opened(
     resume: bool = False,
     start: Path | None = None,
     threads: int = 0,
+    make: Make = Run,
 ) -> Iterator["Training"]:
     """A run of a recipe in its folder, which is nobody else's inside.
 
@@ -57,13 +61,15 @@ def opened(
     """
     plan = Plan.read(path)
     with claimed(folder, resume=resume):
-        yield Training(plan, folder, start=start, threads=threads)
+        yield Training(plan, folder, start=start, threads=threads, make=make)
 
 
 class Training:
     """It stands at `run.done` steps. `notes` are what its user should know of that."""
 
-    def __init__(self, plan: Plan, folder: Path, *, start: Path | None, threads: int) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, *, start: Path | None, threads: int, make: Make = Run
+    ) -> None:
         self.plan, self.recipe, self.folder = plan, plan.recipe, folder
         self.notes: list[str] = []
         checkpoint.clean(folder)
@@ -72,7 +78,7 @@ class Training:
         before = state.run if state else {}
         threads = threads or before.get("threads") or machine.cores().usable
         run.prepare(threads)
-        self.run = Run(self.recipe, plan.train)
+        self.run = make(self.recipe, plan.train)
         self.surroundings = facts.surroundings(threads, plan.train)
         if state:
             self.notes += facts.compared(self.surroundings, before)
@@ -157,7 +163,7 @@ class Training:
         }
 
     def _line(self, told: Told) -> Line:
-        speed = told.tokens / told.seconds
+        speed, peak = told.tokens / told.seconds, self.facts["peak"] * self.run.processes
         return {
             "step": told.step,
             "tokens": told.step * told.tokens,
@@ -167,7 +173,7 @@ class Training:
             "norm": told.norm,
             "rate": told.rate,
             "seconds": round(told.seconds, 4),
-            "share": round(self.facts["flops_a_token"] * speed / self.facts["peak"], 4),
+            "share": round(self.facts["flops_a_token"] * speed / peak, 4),
             "imbalance": {layer: round(x, 4) for layer, x in imbalances(told.loads).items()},
         }
 
