@@ -73,7 +73,8 @@ def test_only_what_decides_the_weights_is_the_recipes_identity(tmp_path):
     same = identity()
     assert identity(save={"minutes": 5.0}, evaluate={"steps": 7}, name="other") == same
     assert identity(batch={"recompute": True}) == same
-    assert identity(dtype="bf16") == same, "a default that is written out"
+    written = {"kind": "wsd", "decay": 1 / 5, "least": 0}
+    assert identity(dtype="bf16", schedule=written) == same, "defaults that are written out"
     for changed in (
         {"seed": 2},
         {"optimizer": {"rate": 0.02}},

@@ -12,6 +12,9 @@ from farthing.learn.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    folder: Path
+    """The recipe's own, which its paths are relative to."""
+
     text: bytes
     recipe: Recipe
     train: list[Corpus]
@@ -30,7 +33,7 @@ class Plan:
 
         train = [opened(source.path) for source in found.data.train]
         held_out = {source.path: opened(source.path) for source in found.data.held_out}
-        return cls(path.read_bytes(), found, train, held_out)
+        return cls(path.parent, path.read_bytes(), found, train, held_out)
 
 
 def _known(corpus: Corpus, config: dict[str, Any]) -> Corpus:

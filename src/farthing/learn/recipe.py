@@ -21,7 +21,7 @@ Paths are relative to the recipe's own folder. A field that is not known is refu
 """
 
 import hashlib
-import re
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +32,7 @@ from msgspec import Meta
 
 from farthing.errors import FormatError, InputError, NotFound
 from farthing.learn import model_fields
+from farthing.learn.fields import explained
 
 LARGEST = 1 << 20
 Dtype = Literal["bf16", "fp32"]
@@ -41,10 +42,16 @@ Amount = Annotated[float, Meta(ge=0.0, le=1e6)]
 Below = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
-class Table(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """Defaults stay out of the identity: a field can be added, but a default never changed."""
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    def decided(self) -> dict[str, Any]:
+        """All fields that are not left at their defaults: one can be added to a table, and a run
+        that began before goes on; but a default never changes."""
+        found = {}
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                found[field.name] = _plain(value)
+        return found
 
 
 class Source(Table, frozen=True):
@@ -195,7 +202,13 @@ class Recipe(Table, frozen=True):
             evaluate=Evaluate(),
             save=Save(),
         )
-        return hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()
+        return hashlib.sha256(json.dumps(decisive.decided(), sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Table):
+        return value.decided()
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def read(path: Path) -> Recipe:
@@ -221,35 +234,9 @@ def parse(found: Mapping[str, Any]) -> Recipe:
     try:
         recipe = msgspec.convert(found, Recipe)
     except msgspec.ValidationError as error:
-        raise InputError(explained(str(error))) from None
+        raise InputError(explained(error, Recipe)) from None
     check(recipe)
     return recipe
-
-
-def explained(error: str) -> str:
-    """msgspec's words, and for an unknown field those that are known."""
-    match = re.fullmatch(r"Object contains unknown field `(.+?)`(?: - at `\$\.?(.*)`)?", error)
-    if match is None:
-        return error
-    field, where = match[1], match[2] or ""
-    table: type[Table] = TABLES.get(re.sub(r"\[\.*\d*\]", "", where), Recipe)
-    known = ", ".join(table.__struct_fields__)
-    return f"unknown field {field!r} in {f'[{where}]' if where else 'the recipe'}; known: {known}"
-
-
-TABLES: dict[str, type[Table]] = {
-    "data": Data,
-    "data.train": Source,
-    "data.held_out": Source,
-    "batch": Batch,
-    "optimizer": Optimizer,
-    "schedule": Schedule,
-    "balance": Balance,
-    "next_token": NextToken,
-    "teacher": Teacher,
-    "evaluate": Evaluate,
-    "save": Save,
-}
 
 
 def check(recipe: Recipe) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from farthing import machine
 from farthing.errors import DiskFull, InputError
-from farthing.learn import checkpoint, evaluation, facts, run
+from farthing.learn import checkpoint, distil, evaluation, facts, run
 from farthing.learn.blame import guilty, pieces
 from farthing.learn.checkpoint import Checkpoint
 from farthing.learn.corpus import Corpus
@@ -80,6 +80,10 @@ class Training:
         run.prepare(threads)
         self.run = make(self.recipe, plan.train)
         self.surroundings = facts.surroundings(threads, plan.train)
+        if self.recipe.teacher is not None:
+            teaching = distil.teaching(self.recipe, plan.folder, plan.train, self.run.rows)
+            self.run.objective = teaching.objective
+            self.surroundings["data"] += teaching.told
         if state:
             self.notes += facts.compared(self.surroundings, before)
             self.run.resume(state)
