@@ -46,9 +46,9 @@ class _CrossEntropy(torch.autograd.Function):
             p = torch.softmax(x[mine] @ weight.T, -1)
             # far below what a sum of tokens could notice, and never the logarithm of zero
             least = torch.finfo(x.dtype).tiny
-            each = p.gather(1, wanted).to(total.dtype).clamp_min(least).log()
-            total -= (each * counts).sum()
-            p.scatter_add_(1, wanted, torch.full_like(counts, -1.0)).mul_(counts)
+            hit = p.gather(1, wanted)
+            total -= (hit.to(total.dtype).clamp_min(least).log() * counts).sum()
+            p.scatter_(1, wanted, hit - 1).mul_(counts)
             torch.mm(p, weight, out=grad_x[mine])
             grad_weight += p.T @ x[mine]
         ctx.save_for_backward(grad_x, grad_weight.to(weight.dtype))

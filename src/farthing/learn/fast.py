@@ -15,6 +15,7 @@ from farthing.learn.balance import sequence_loss
 from farthing.learn.batches import Batch
 from farthing.learn.cross_entropy import Logits
 from farthing.learn.experts import mixed
+from farthing.learn.norm import rms_norm
 from farthing.learn.spans import Spans, attend
 from farthing.ops.mixture import SILU, Activation, Bank, Router
 from farthing.ops.reference import cos_sin
@@ -40,8 +41,7 @@ class Fast:
         return F.embedding(tokens, table)
 
     def rms_norm(self, x: Tensor, weight: Tensor, *, eps: float, heads: int = 1) -> Tensor:
-        parts = x.view(x.shape[0], heads, -1)
-        return F.rms_norm(parts.float(), weight.shape, weight, eps).to(x.dtype).view(x.shape)
+        return rms_norm(x.view(x.shape[0], heads, -1), weight, eps).view(x.shape)
 
     def linear(
         self, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, precise: bool = False
