@@ -72,8 +72,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         data_set(Path("other"), [chat(seed) for seed in range(300, 340)])
         Path("toy.toml").write_text(RECIPE)
         for command in (
-            "tokenizer data -o tok --size 400",
-            "data pack data -o packed --tokenizer tok --answers-only",
+            "data tasks -o tasks --count 100 --kinds sort",
+            "tokenizer data tasks -o tok --size 400",
+            "data pack data tasks -o packed --tokenizer tok --answers-only",
             "data pack other -o held --tokenizer tok",
             "pretrain toy.toml -o run --threads 1",
         ):
@@ -117,8 +118,10 @@ def test_the_card_tells_what_the_run_measured(
         f"| held | {found['tokens']:,} | {found['loss']:.4f} (",
         f"{found['accepted']:.1%} |",
         f"6 steps of 6, {last['elapsed'] / 3600:.2f} hours on 1 threads",
-        f"| packed | 100.0% | 200 | {corpus['tokens']:,} |",
+        f"| packed | 100.0% | 300 | {corpus['tokens']:,} |",
         corpus["data"][0]["sha256"],
+        "- tasks: 100 documents, `",
+        "; kinds sort; seed 0; split train",
         facts["recipe"],
         facts["data"][0],
         RECIPE.strip(),
@@ -132,7 +135,7 @@ def test_the_commands_of_the_card_make_the_same_weights_again(
     publish(place, "-o once --recipe toy.toml", capsys)
     card = (place / "once" / "README.md").read_text("utf-8")
     commands = card.split("```sh\n")[1].split("\n```")[0].splitlines()
-    assert len(commands) == 4
+    assert len(commands) == 5
     for name in ("data", "toy.toml"):
         (tmp_path / name).symlink_to(place / name)
     (tmp_path / "held").symlink_to(place / "held")

@@ -100,7 +100,8 @@ def test_a_data_set_is_whole_and_says_what_it_was_made_of(tmp_path):
     shards = files.write(tmp_path / "made", ("extract",), ("zh",), 300, 4, "test")
     card = json.loads((tmp_path / "made" / "card.json").read_text())
     assert card["documents"] == 300 == sum(shard["documents"] for shard in card["files"])
-    assert (card["seed"], card["split"], card["kinds"]) == (4, "test", ["extract"])
+    assert card["settings"] == {"kinds": "extract", "seed": 4, "split": "test"}
+    assert (card["kinds"], card["languages"]) == ({"extract": 300}, {"zh": 300})
     assert [shard.sha256 for shard in shards] == [shard["sha256"] for shard in card["files"]]
     found = list(documents.read(tmp_path / "made"))
     first = [

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from farthing.cli import command
 from farthing.cli.progress import bars
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def filter(
         near=Near(duplicates) if duplicates else None,
         as_text=as_text,
         licence=licence,
+        made_by=command.text(),
     )
     with bars() as tell:
         made = job.run(tell)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from farthing.cli import command
 from farthing.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def sample(
     top_p: float = 0.95,
     system: str | None = None,
     seed: int = 0,
+    grow: int = 0,
     licence: str | None = None,
     priced_as: str | None = None,
     patience_hours: float = 24.0,
@@ -89,6 +91,8 @@ def sample(
         A system message before each question.
     seed
         Decides prompts and draws: the same seed and teacher give the same texts.
+    grow
+        Let the teacher first name so many more items for the largest list of the seeds.
     licence
         The teacher's licence, for the card (apache-2.0, say).
     priced_as
@@ -122,6 +126,7 @@ def sample(
         max_tokens=max_tokens,
         system=system,
         seed=seed,
+        grow=grow,
         patience=patience_hours * 3600,
     )
     with Shown(job) as shown:
@@ -130,16 +135,16 @@ def sample(
             ended = asyncio.run(_until_signal(sampler))
         finally:
             # Whatever ended it, the card says what there is.
-            made = _card(job, sampler, licence)
+            made = _card(sampler, licence)
     _tell(job, made, ended, as_json)
 
 
-def _card(job: "Job", sampler: "Sampler", licence: str | None) -> "Card | None":
+def _card(sampler: "Sampler", licence: str | None) -> "Card | None":
     from farthing.learn import sample_card
 
     if sampler.answers is None:
         return None
-    return sample_card.write(job, sampler.answers, sampler.model, licence)
+    return sample_card.write(sampler, sampler.answers, licence, command.text())
 
 
 async def _until_signal(sampler: "Sampler") -> bool:

@@ -59,6 +59,8 @@ class Filtering:
     """Write what the teacher wrote as plain texts, without the questions."""
 
     licence: str | None = None
+    made_by: str = MADE_BY
+    """The command, for the card."""
 
     def run(self, tell: Tell = lambda doing, done, total: None) -> Card:
         """Raises InputError if nothing is left, and as documents.read and write do."""
@@ -73,7 +75,7 @@ class Filtering:
             parents = reader.parents()
             found = tally.card(
                 name=self.output.name,
-                made_by=MADE_BY,
+                made_by=self.made_by,
                 files=shards,
                 licence=self.licence or _common([_of(one, "licence") for one in parents]),
                 teacher=_common([_of(one, "teacher") for one in parents]),

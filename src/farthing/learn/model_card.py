@@ -15,8 +15,6 @@ from farthing.learn.recipe import Recipe
 from farthing.meter.rate import NANO, MachinePrice, cost, dollars
 from farthing.store.digest import sha256_of
 
-SAID = ("seed", "split", "kinds", "languages")
-"""What the card of generated data says at its top."""
 Line = Mapping[str, Any]
 
 
@@ -177,8 +175,7 @@ def _source(source: Line, indent: str) -> Iterator[str]:
         told.append(f"licence {licence}")
     if spent := card.get("cost"):
         told.append(f"{dollars(spent['nanodollars'])} for {spent['requests']:,} requests")
-    settings = card.get("settings") or {name: card[name] for name in SAID if name in card}
-    told += [f"{name} {value}" for name, value in settings.items()]
+    told += [f"{name} {value}" for name, value in card.get("settings", {}).items()]
     yield f"{indent}  {'; '.join(told)}"
     for one in card.get("filters", ()):
         yield f"{indent}  filtered by {one['filter']}: {one['documents']:,} documents dropped"

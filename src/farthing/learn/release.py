@@ -131,7 +131,8 @@ class Release:
         cards = [card for one in (about, *abouts) for card in _cards(one.get("data", ()))]
         train = ["farthing", "learn", "pretrain", str(self.path), "-o", str(self.run)]
         train += ["--threads", str(read_object(self.run / FACTS)["threads"])]
-        found = [one.get("command") for one in (*cards, about, *abouts)]
+        found = [one["made_by"] for one in cards if " -" in one["made_by"]]
+        found += [one.get("command") for one in (about, *abouts)]
         return list(dict.fromkeys([*filter(None, found), shlex.join(train), typed]))
 
 

@@ -6,27 +6,28 @@ from typing import Any
 from farthing.learn import card, documents
 from farthing.learn.answers import Answers
 from farthing.learn.card import Card, Cost, Tally
-from farthing.learn.sample import Job
+from farthing.learn.sample import Sampler
 
 MADE_BY = "farthing learn data sample"
 
 
-def write(job: Job, answers: Answers, model: str, licence: str | None) -> Card:
+def write(sampler: Sampler, answers: Answers, licence: str | None, made_by: str = MADE_BY) -> Card:
     """Reads every document again: hashes and counts are of the files as they lie there."""
-    tally, prompts = Tally(), list[tuple[str, bytes]]()
+    job, model = sampler.job, sampler.model
+    tally, asked = Tally(), list[tuple[str, bytes]]()
     for one in tally.over(one for path in answers.parts() for one in documents.read(path)):
-        asked = documents.encode((one.messages or ())[:-1])
-        prompts.append((one.id or "", sha256(asked).digest()))
-    digest = sha256(b"".join(hashed for _, hashed in sorted(prompts)))
+        question = documents.encode((one.messages or ())[:-1])
+        asked.append((one.id or "", sha256(question).digest()))
+    digest = sha256(b"".join(hashed for _, hashed in sorted(asked)))
     names = ("answers", "temperature", "top_p", "max_tokens", "system")
     made = tally.card(
         name=job.folder.name,
-        made_by=MADE_BY,
+        made_by=made_by,
         files=[documents.shard_of(path) for path in answers.parts()],
         licence=licence,
         teacher={"model": model, "licence": licence or "not stated"},
-        prompts=job.prompts.about
-        | {"asked_sha256": digest.hexdigest(), "different": len({h for _, h in prompts})},
+        prompts=sampler.prompts.about
+        | {"asked_sha256": digest.hexdigest(), "different": len({h for _, h in asked})},
         settings={name: getattr(job, name) for name in names} | answered(answers),
         cost=cost(answers),
     )

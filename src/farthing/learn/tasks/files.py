@@ -4,17 +4,16 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
-from farthing import __version__
 from farthing.errors import InputError
-from farthing.learn import documents
+from farthing.learn import card, documents
+from farthing.learn.card import Tally
 from farthing.learn.documents import Document, Shard
 from farthing.learn.tasks.choosing import KINDS, grouped, samples
 from farthing.learn.tasks.texts import KINDS as TEXTS
 from farthing.learn.tasks.texts import texts
 from farthing.learn.tasks.types import Sample, Split
 
+MADE_BY = "farthing learn data tasks"
 TRIES = 50
 """Samples drawn for every distinct question wanted."""
 
@@ -26,9 +25,9 @@ def write(
     count: int,
     seed: int,
     split: Split,
-    command: str = "",
+    made_by: str = MADE_BY,
 ) -> list[Shard]:
-    """A data set, of tasks or of texts, with its card, which tells the `command` that asked for it.
+    """A data set, of tasks or of texts, with its card, which tells the command it was made by.
 
     Raises InputError as samples(), texts() and documents.write() do.
     """
@@ -41,21 +40,14 @@ def write(
         made = texts(kinds, languages, count, seed, split)
     else:
         made = (one.document() for one in samples(kinds, languages, count, seed, split))
-    about = {
-        "made_by": f"farthing learn data tasks, farthing {__version__}",
-        "command": command,
-        "kinds": list(kinds),
-        "languages": list(languages),
-        "seed": seed,
-        "split": split,
-        "documents": count,
-    }
+    tally = Tally()
+    settings = {"kinds": ", ".join(kinds), "seed": seed, "split": split}
 
     def finish(draft: Path, shards: list[Shard]) -> None:
-        files = [msgspec.to_builtins(shard) for shard in shards]
-        (draft / "card.json").write_text(json.dumps(about | {"files": files}, indent=1))
+        told = tally.card(name=folder.name, made_by=made_by, files=shards, settings=settings)
+        card.write(draft, told)
 
-    return documents.write(folder, made, finish)
+    return documents.write(folder, tally.over(made), finish)
 
 
 def named(kinds: Sequence[str]) -> Sequence[str]:
