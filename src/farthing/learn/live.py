@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Mapping
-from math import exp
 from typing import Any
 
 from farthing.learn.journal import Line
@@ -30,12 +29,12 @@ class Live:
         parts = [f"step {last['step']}/{steps}", f"loss {last['loss']:.3f}", *self._held_out()]
         parts += [f"{self.speed():,.0f} tokens/s", f"{self.share():.1%} of peak"]
         if worst := self.worst():
-            parts.append(f"busiest expert {worst[1]:.2f} x mean in {layer(worst[0])}")
+            parts.append(f"balance {worst:.2f}")
         spent = rate.cost(int(last["elapsed"] * rate.NANO), self.hour)
         left = self.left()
         more = rate.cost(int(left * rate.NANO), self.hour)
-        parts.append(f"{rate.dollars(spent)} spent, {rate.dollars(more)} left")
-        return "  ".join([*parts, f"{duration(left)} left"])
+        parts.append(f"{rate.dollars(spent)} spent, {rate.dollars(more)} and {duration(left)} left")
+        return "  ".join(parts)
 
     def speed(self) -> float:
         """Tokens a second of the last steps, without what is done between them."""
@@ -55,17 +54,15 @@ class Live:
             took, made = last["seconds"], 1
         return float(took) / int(made) * (int(self.facts["steps"]) - int(last["step"]))
 
-    def worst(self) -> tuple[str, float] | None:
-        """The layer whose experts are least even, and its largest load over the mean."""
+    def worst(self) -> float | None:
+        """The largest load of an expert over the mean, in the layer where it is largest."""
         found: dict[str, float] = self.lines[-1]["imbalance"]
-        return max(found.items(), key=lambda pair: pair[1], default=None)
+        return max(found.values(), default=None)
 
     def _held_out(self) -> list[str]:
-        if not self.held_out:
-            return []
+        """The mean over corpora."""
         losses = [one["loss"] for one in self.held_out.values()]
-        mean = sum(losses) / len(losses)
-        return [f"held out {mean:.3f} (perplexity {exp(min(mean, 50)):,.1f})"]
+        return [f"held out {sum(losses) / len(losses):.3f}"] if losses else []
 
 
 def layer(name: str) -> str:
