@@ -36,6 +36,27 @@ double logarithm(double x) {
 // No noise is larger: u is at most 1 - 2^-25.
 constexpr float kMostNoise = 17.4f;
 
+uint64_t key_of(uint64_t seed, uint32_t choice) { return mix(seed ^ choice * 0x9E3779B97F4A7C15u); }
+
+// 24 bits, of which a token's noise is made.
+uint32_t bits_of(uint64_t key, int32_t position, int32_t id) {
+  const uint64_t place =
+      static_cast<uint64_t>(static_cast<uint32_t>(position)) << 32 | static_cast<uint32_t>(id);
+  return static_cast<uint32_t>(mix(key ^ place) >> 40);
+}
+
+float noise(uint32_t bits) {
+  const double u = (static_cast<double>(bits) + 0.5) * 0x1p-24;
+  return static_cast<float>(-logarithm(-logarithm(u)));
+}
+
+// No less than the noise, at a tenth of its cost: -ln(-ln u) <= -ln(1 - u), and 1 - u is at least
+// 2^-25 times the power of two that 2^24 - bits reaches. A little more, for the rounding.
+float noise_at_most(uint32_t bits) {
+  const int power = 31 - __builtin_clz((1u << 24) - bits);
+  return static_cast<float>(25 - power) * 0.6931472f + 1e-4f;
+}
+
 // Colder than this is greedy: scores would lose their noise to rounding, or overflow.
 constexpr float kColdest = 1e-5f;
 
@@ -126,22 +147,27 @@ int32_t draw(const Row& row, const Sampling& s) {
   const bool ranked = s.top_k > 0 && static_cast<size_t>(s.top_k) < row.vocabulary;
   if (ranked) row.likeliest(static_cast<size_t>(s.top_k));
   if (s.top_p < 1.f) row.nucleus(s.top_p, s.temperature, !ranked);
+  const uint64_t key = key_of(s.seed, s.choice);
+  float best = -INFINITY;
+  int32_t chosen = 0;
   if (!ranked && s.top_p >= 1.f) {
     // Only tokens that noise can lift above the likeliest one's score.
     row.collect(row.top);
     if (c.empty()) return 0;
-    const float best =
-        row.top / s.temperature + gumbel(s.seed, s.choice, s.position, c.front().second);
+    chosen = c.front().second;
+    best = row.top / s.temperature + noise(bits_of(key, s.position, chosen));
     // Scores are rounded, so the floor lies a little lower.
     const float floor = (best - kMostNoise) * s.temperature - std::abs(row.top) * 1e-6f;
     row.collect(std::min(row.top, floor));
   }
   if (c.empty()) return 0;  // logits that are all NaN: some token, and no harm
-  float best = -INFINITY;
-  int32_t chosen = c.front().second;
+  if (best == -INFINITY) chosen = c.front().second;
   for (const auto& [logit, id] : c) {
+    const float quiet = logit / s.temperature;
+    const uint32_t bits = bits_of(key, s.position, id);
+    if (quiet + noise_at_most(bits) < best) continue;
     if (s.min_p > 0.f && row.weight(logit, s.temperature) < s.min_p) continue;
-    const float score = logit / s.temperature + gumbel(s.seed, s.choice, s.position, id);
+    const float score = quiet + noise(bits);
     if (score > best || (score == best && id < chosen)) {
       best = score;
       chosen = id;
@@ -153,11 +179,7 @@ int32_t draw(const Row& row, const Sampling& s) {
 }  // namespace
 
 float gumbel(uint64_t seed, uint32_t choice, int32_t position, int32_t id) {
-  const uint64_t key = mix(seed ^ choice * 0x9E3779B97F4A7C15u);
-  const uint64_t place =
-      static_cast<uint64_t>(static_cast<uint32_t>(position)) << 32 | static_cast<uint32_t>(id);
-  const double u = (static_cast<double>(mix(key ^ place) >> 40) + 0.5) * 0x1p-24;
-  return static_cast<float>(-logarithm(-logarithm(u)));
+  return noise(bits_of(key_of(seed, choice), position, id));
 }
 
 Choice sample(const Kernels& kernels, const Sampling& s, float* logits, size_t vocabulary,
