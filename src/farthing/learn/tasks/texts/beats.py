@@ -25,7 +25,7 @@ class Plot:
         cast = self.cast(rng)
         said = (pick(rng, beat).format_map(cast) for beat in self.beats)
         text = self.between.join(one for one in said if one)
-        return text.replace("\n ", "\n").strip()
+        return text.replace("\n ", "\n").replace(" \n", "\n").strip()
 
 
 def beat(text: str) -> Beat:
@@ -37,3 +37,9 @@ def maybe(text: str) -> Beat:
     """Left out as often as not."""
     found = beat(text)
     return found + ("",) * len(found)
+
+
+def table(keys: tuple[str, ...], text: str) -> list[Cast]:
+    """A row a line, cells between bars; a line that begins with a space goes on with its row."""
+    rows = [row.split("|") for row in text.replace("\n ", " ").strip().splitlines()]
+    return [dict(zip(keys, row, strict=True)) for row in rows]

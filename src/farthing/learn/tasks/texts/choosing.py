@@ -6,13 +6,16 @@ from random import Random
 from farthing.errors import InputError
 from farthing.learn.documents import Document
 from farthing.learn.tasks.fields import pick
-from farthing.learn.tasks.texts import entries_zh, stories_zh
+from farthing.learn.tasks.texts import entries_en, entries_zh, stories_zh, talks_en, talks_zh
 from farthing.learn.tasks.texts.beats import Plot
 from farthing.learn.tasks.types import Split
 
 PLOTS: dict[tuple[str, str], list[Plot]] = {
     ("story", "zh"): stories_zh.PLOTS,
     ("entry", "zh"): entries_zh.PLOTS,
+    ("entry", "en"): entries_en.PLOTS,
+    **{(kind, "en"): plots for kind, plots in talks_en.PLOTS.items()},
+    **{(kind, "zh"): plots for kind, plots in talks_zh.PLOTS.items()},
 }
 KINDS = tuple(dict.fromkeys(kind for kind, _ in PLOTS))
 BLOCK = 1024

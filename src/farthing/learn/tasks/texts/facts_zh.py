@@ -1,13 +1,6 @@
 """What is true of creatures, dishes and things, one a line."""
 
-from farthing.learn.tasks.texts.beats import Cast
-
-
-def table(keys: tuple[str, ...], text: str) -> list[Cast]:
-    """A row a line, cells between bars."""
-    rows = [line.split("|") for line in text.strip().splitlines()]
-    return [dict(zip(keys, row, strict=True)) for row in rows]
-
+from farthing.learn.tasks.texts.beats import table
 
 CREATURES = table(
     ("name", "kind", "looks", "lives", "eats", "fact"),

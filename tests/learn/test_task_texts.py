@@ -1,0 +1,76 @@
+"""Texts made by grammar: the same for a seed, whole, and in agreement with themselves."""
+
+import re
+import string
+from random import Random
+
+import pytest
+
+from farthing.errors import InputError
+from farthing.learn import documents
+from farthing.learn.tasks import files
+from farthing.learn.tasks.texts import KINDS, texts
+from farthing.learn.tasks.texts.beats import Plot
+from farthing.learn.tasks.texts.choosing import PLOTS
+
+EVERY = [(key, plot) for key, plots in PLOTS.items() for plot in plots]
+NAMES = [f"{kind}/{language}/{plot.name}" for (kind, language), plot in EVERY]
+
+
+def test_names_of_plots_are_their_own():
+    assert len(set(NAMES)) == len(NAMES)
+
+
+def test_the_same_seed_gives_the_same_texts():
+    first = list(texts(count=1500, seed=3))
+    assert first == list(texts(count=1500, seed=3))
+    assert first[:100] != list(texts(count=100, seed=4))
+    assert first[:100] != list(texts(count=100, seed=3, split="test"))
+
+
+@pytest.mark.parametrize(("key", "plot"), EVERY, ids=NAMES)
+def test_every_wording_can_be_filled_and_nothing_is_left_open(key: tuple[str, str], plot: Plot):
+    cast = plot.cast(Random(1))
+    parse = string.Formatter().parse
+    slots = {slot[1] for beat in plot.beats for line in beat for slot in parse(line)}
+    assert slots - {None, ""} <= cast.keys()
+    for seed in range(200):
+        told = plot.told(Random(seed))
+        assert told == told.strip() and 20 < len(told) < 700
+        assert not re.search(r"[{}]|None|  |\n | \n|。。|，。|\.\.|\|", told), told
+
+
+@pytest.mark.parametrize(("key", "plot"), EVERY, ids=NAMES)
+def test_a_text_is_hardly_ever_told_twice(key: tuple[str, str], plot: Plot):
+    rng = Random(5)
+    told = {plot.told(rng) for _ in range(300)}
+    assert len(told) > (30 if plot.name in ("creature", "matter") else 280)
+
+
+def test_a_bill_adds_up():
+    found = texts(("talk",), ("zh",), 4000, 7)
+    talks = [one.text or "" for one in found if "/shop" in (one.template or "")]
+    assert len(talks) > 500
+    for talk in talks:
+        each = int(re.findall(r"(\d+)元一[^共]", talk)[-1])
+        total = int(re.findall(r"(?:一共|总共)(\d+)元", talk)[0])
+        paid = int(re.findall(r"(?:给您|这是)(\d+)元", talk)[-1])
+        change = int(re.findall(r"找您(\d+)元", talk)[0])
+        assert total % each == 0 and paid - total == change >= 0, talk
+
+
+def test_tasks_and_texts_are_data_sets_of_their_own(tmp_path):
+    with pytest.raises(InputError, match="of their own"):
+        files.write(tmp_path / "a", ("story", "sort"), ("zh",), 10, 0, "train")
+    files.write(tmp_path / "b", ("texts",), ("en", "zh"), 400, 0, "train")
+    found = list(documents.read(tmp_path / "b"))
+    assert {one.kind for one in found} == set(KINDS)
+    assert {one.language for one in found} == {"en", "zh"}
+    assert all(one.text and not one.messages for one in found)
+
+
+def test_a_kind_of_text_that_no_language_has_is_refused():
+    with pytest.raises(InputError, match="no text of kind story is in en"):
+        next(texts(("story",), ("en",)))
+    with pytest.raises(InputError, match="'poem'"):
+        next(texts(("poem",)))
