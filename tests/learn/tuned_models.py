@@ -15,7 +15,12 @@ from farthing.learn.losses import losses
 from models.oracle import checkpoint
 from server.toy_model import write_toy
 
-DENSE = {"num_attention_heads": 4, "vocab_size": small_mixtures.VOCABULARY, "hidden_size": 64}
+DENSE = {
+    "max_position_embeddings": 512,
+    "num_attention_heads": 4,
+    "vocab_size": small_mixtures.VOCABULARY,
+    "hidden_size": 64,
+}
 FAMILIES = ("llama", "qwen3_moe", "mixtral", "qwen2_moe", "deepseek_v3")
 VOCABULARY = small_mixtures.VOCABULARY
 BATCH = packed([[20, 6, 16], [30, 12], [42]], VOCABULARY)
