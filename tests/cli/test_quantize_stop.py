@@ -1,6 +1,7 @@
 """`farthing quantize` stopped in the middle: nothing looks whole, and it goes on from there."""
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from farthing.cli import main, quantize_job, quantize_write
+from farthing.errors import Busy, NotFound
 from farthing.quantize import text
-from farthing.store import space
+from farthing.store import shelf, space
 from quantize import walk_toys as toys
 
 LAYERS = 4
@@ -215,3 +217,38 @@ def test_an_output_that_appeared_meanwhile_is_not_overwritten(model, tmp_path, c
         assert main(["quantize", str(model), "-o", str(out), "--method", "rtn"]) == 2
     assert "exists already" in capsys.readouterr().err
     assert list(out.iterdir()) == []
+
+
+def test_unfinished_work_is_listed_and_removed(model, monkeypatch, capsys, home):
+    """`home` is empty but for it."""
+    with monkeypatch.context() as patched:
+        patched.setattr(quantize_write, "write", interrupt)
+        assert main(["quantize", str(model), "-o", "tiny-4", *ASKED]) == 130
+    capsys.readouterr()
+    assert main(["ls"]) == 0
+    said = capsys.readouterr().out
+    assert "unfinished" in said
+    assert "`farthing rm tiny-4`" in said
+    assert main(["ls", "--json"]) == 0
+    assert capsys.readouterr().out.strip() == "[]"
+    partial = shelf.partial_of("tiny-4")
+    handle = os.open(partial, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    assert main(["rm", "tiny-4"]) == Busy.exit_code
+    assert "at work" in capsys.readouterr().err
+    assert partial.exists()
+    os.close(handle)
+    assert main(["rm", "tiny-4"]) == 0
+    assert "removed tiny-4" in capsys.readouterr().out
+    assert not partial.exists()
+    assert main(["rm", "tiny-4"]) == NotFound.exit_code
+
+
+def test_a_model_and_what_was_begun_in_its_name_go_together(home, tmp_path):
+    folder, partial = shelf.root() / "both", shelf.partial_of("both")
+    folder.mkdir(parents=True)
+    partial.mkdir()
+    (partial / "asked.json").write_text("{}")
+    assert main(["rm", "both"]) == 0
+    assert not folder.exists()
+    assert not partial.exists()

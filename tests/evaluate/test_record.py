@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from toys import ids, toy
 
@@ -51,6 +52,19 @@ def test_a_new_row_replaces_the_one_of_the_same_levers(model: Opened, tmp_path: 
         (["weights", "activations"], "user: random"),
         (["activations"], "user: other"),
     ]
+
+
+def test_a_shorter_measurement_leaves_the_longer_one(model: Opened) -> None:
+    (long,), (short,) = measured(model), measured(model, text=Texts("user: short", [ids(65, 9)]))
+    assert record.save(model, [long]) == []
+    assert record.save(model, [short]) == [long]
+    kept = quality.read(model.path)
+    assert kept is not None and kept.rows == [long]
+    stale = msgspec.structs.replace(long, numerics=long.numerics - 1)
+    quality.write(model.path, msgspec.structs.replace(kept, rows=[stale]))
+    assert record.save(model, [short]) == [], "what was added up otherwise says nothing of now"
+    kept = quality.read(model.path)
+    assert kept is not None and kept.rows == [short]
 
 
 def test_rows_of_other_weights_go(model: Opened, tmp_path: Path) -> None:

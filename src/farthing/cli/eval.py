@@ -115,6 +115,7 @@ def facts(found: Found) -> dict[str, Any]:
         "model": found.model.name,
         "rows": found.rows,
         "saved": found.saved,
+        "longer": found.longer,
         "tasks": found.scores,
         "reference_tasks": found.reference_scores,
         "kept": found.kept,

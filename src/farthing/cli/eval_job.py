@@ -60,6 +60,8 @@ class Found:
     against: Opened
     command: str
     saved: bool = False
+    longer: Sequence[Row] = ()
+    """Rows of these levers that were measured on more tokens, and stay in quality.json."""
     rows: Sequence[Row] = ()
     tokens: Sequence[Tokens] = ()
     texts: Texts | None = None
@@ -114,8 +116,7 @@ def run(asked: Asked, *, save: bool) -> Found:
     if asked.tokens:
         text = text_of(against, model, asked)
         rows, tokens = levers(asked, model, origin, text)
-    if save:
-        record.save(model, rows)
+    longer = record.save(model, rows) if save else []
     scores, theirs = answers(asked, model, origin, tasks)
     if keep:
         keep_scores(model.path, scores, kv_bits=asked.kv_bits or 16)
@@ -124,6 +125,7 @@ def run(asked: Asked, *, save: bool) -> Found:
         against=against,
         command=asked.command(),
         saved=save,
+        longer=longer,
         rows=rows,
         tokens=tokens,
         texts=text,

@@ -28,8 +28,11 @@ def show(found: Found) -> None:
         said += eval_tasks.words(found.scores, found.kept)
     for line in said:
         console.print(line, soft_wrap=True, markup=False)
-    if found.saved:
+    if found.saved and len(found.longer) < len(found.rows):
         console.print("Kept in its quality.json: `farthing show` and `farthing serve` read it.")
+    for row in found.longer:
+        said_before = f"quality.json keeps what {last(row)} lost on {row.text.tokens:,} tokens"
+        console.print(f"{said_before} ({row.measured}): more than now.", markup=False)
 
 
 def heading(name: str, row: Row) -> str:

@@ -18,13 +18,13 @@ def ls(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = Fals
     Parameters
     ----------
     as_json
-        Print a JSON list instead of a table.
+        Print a JSON list instead of a table: of models, without those unfinished.
     """
-    found = store.models()
+    found, begun = store.models(), store.unfinished()
     if as_json:
         print(json.dumps([summary(model) for model in found]))
         return
-    if not found:
+    if not found and not begun:
         print(f"no models in {root()}; `farthing pull smollm2-135m` fetches one")
         return
     table = Table(box=None, pad_edge=False)
@@ -34,7 +34,14 @@ def ls(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = Fals
         table.add_column(heading, justify="right")
     for model in found:
         table.add_row(escape(model.name), *(escape(cell) for cell in cells(model)))
+    for name, size in begun:
+        table.add_row(escape(name), "unfinished", "", "", "", gigabytes(size))
     Console().print(table)
+    for name, _ in begun:
+        print(
+            f"{name}: an interrupted `farthing quantize`, which goes on where the same command is"
+            f" given again; `farthing rm {name}` removes its work"
+        )
     for model in found:
         if model.problem:
             print(f"{model.name} is damaged: {model.problem}")

@@ -43,20 +43,31 @@ def must_be_writable(model: Opened) -> None:
         )
 
 
-def save(model: Opened, rows: Sequence[Row]) -> None:
+def save(model: Opened, rows: Sequence[Row]) -> list[Row]:
     """Into the packed folder's quality.json. A row takes the place of one with the same levers,
-    reference and arithmetic; rows of other weights go."""
+    reference and arithmetic, unless that was measured on more tokens: such rows stay, and are
+    returned. Rows of other weights go."""
     weights = packed.identity(model.path)
     found = quality.read(model.path)
-    kept = found.rows if found is not None and found.weights == weights else []
-    new = {_key(row) for row in rows}
-    made = [row for row in kept if _key(row) not in new] + list(rows)
+    before = found.rows if found is not None and found.weights == weights else []
+    now = {_key(row): row for row in rows}
+    longer = [row for row in before if _key(row) in now and _outweighs(row, now[_key(row)])]
+    stay = [row for row in before if _key(row) not in now or row in longer]
+    kept = {_key(row) for row in longer}
+    made = stay + [row for row in rows if _key(row) not in kept]
     try:
         quality.write(model.path, Quality(layout=quality.LAYOUT, weights=weights, rows=made))
     except OSError as error:
         raise InputError(
             f"{model.path / quality.FILE} can't be written: {error.strerror}; nothing was saved"
         ) from error
+    return longer
+
+
+def _outweighs(before: Row, now: Row) -> bool:
+    """More tokens, of the same sums in the same order."""
+    same = (before.isa, before.numerics) == (now.isa, now.numerics)
+    return same and before.text.tokens > now.text.tokens
 
 
 def _key(row: Row) -> tuple[object, ...]:

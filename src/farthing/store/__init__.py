@@ -9,3 +9,4 @@ from farthing.store.shelf import Model as Model
 from farthing.store.shelf import find as find
 from farthing.store.shelf import models as models
 from farthing.store.shelf import remove as remove
+from farthing.store.shelf import unfinished as unfinished

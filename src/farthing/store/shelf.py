@@ -1,5 +1,6 @@
 """Listing, finding and removing the models of this machine."""
 
+import fcntl
 import os
 import shutil
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from farthing.errors import FormatError, NotFound
+from farthing.errors import Busy, FormatError, NotFound
 from farthing.formats import packed
 from farthing.store.lock import only
 from farthing.store.names import NAME, checked, root
@@ -64,21 +65,49 @@ def find(name: str) -> Model:
     return model
 
 
+def unfinished() -> list[tuple[str, int]]:
+    """Names that an interrupted `farthing quantize` was to give, and the bytes of its work."""
+    found = sorted(root().glob(".*.partial")) if root().is_dir() else []
+    named = [(path.name[1:].removesuffix(".partial"), path) for path in found if path.is_dir()]
+    return [(name, disk_bytes(path)) for name, path in named if NAME.fullmatch(name)]
+
+
 def remove(name: str) -> int:
-    """Remove a model whole: renamed first, so that it is never seen half. Returns bytes freed."""
-    if not downloads_of(checked(name)).exists():
+    """Remove a model whole: renamed first, so that it is never seen half; and what interrupted work
+    left of it. Returns bytes freed. Raises Busy while another process quantizes into that name."""
+    left = [downloads_of(checked(name)), partial_of(name)]
+    if not any(path.exists() for path in left):
         _must_exist(name)
     with only(name):
         shutil.rmtree(downloads_of(name), ignore_errors=True)
+        freed = _remove_partial(partial_of(name))
+        if freed and not (root() / name).exists():
+            return freed
         folder = _must_exist(name)  # another process may have been faster
         if folder.is_symlink():
             folder.unlink()
-            return 0
-        freed = disk_bytes(folder)
+            return freed
+        freed += disk_bytes(folder)
         sweep(name)
         folder.rename(root() / f".removed-{name}-{os.getpid()}")
         sweep(name)
         return freed
+
+
+def _remove_partial(folder: Path) -> int:
+    """Of `farthing quantize`, which holds its folder while it works. Returns bytes freed."""
+    if not folder.is_dir():
+        return 0
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        freed = disk_bytes(folder)
+        shutil.rmtree(folder)
+    except BlockingIOError:
+        raise Busy(f"another process is at work in {folder}; stop it, or wait for it") from None
+    finally:
+        os.close(handle)
+    return freed
 
 
 def _must_exist(name: str) -> Path:
@@ -101,6 +130,11 @@ def sweep(name: str) -> None:
 
 def disk_bytes(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+def partial_of(name: str) -> Path:
+    """Where `farthing quantize -o NAME` works."""
+    return root() / f".{name}.partial"
 
 
 def downloads_of(name: str) -> Path:
