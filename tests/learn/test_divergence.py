@@ -107,3 +107,16 @@ def test_products_in_bf16_lose_little(head):
 
     assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=0.02)
     assert float((mine - theirs).norm() / theirs.norm()) < 0.02
+
+
+def test_only_what_is_learned_is_multiplied_and_a_head_that_stays_gets_nothing(head):
+    learned = torch.arange(T) % 3 == 0
+    frozen = Logits(head.x, head.weight.detach())
+
+    found = divergence.text(frozen, TARGETS, learned)
+    expected = cross_entropy(head, TARGETS, learned)
+    mine, theirs = (torch.autograd.grad(loss, head.x)[0] for loss in (found, expected))
+
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(mine, theirs)
+    assert not mine[~learned].any()

@@ -32,7 +32,9 @@ class _Over(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, loss: Loss) -> Tensor:
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
         total = torch.zeros((), dtype=exact)
-        grad_x, grad_weight = torch.empty_like(x), torch.zeros_like(weight, dtype=exact)
+        grad_x, grad_weight = torch.empty_like(x), None
+        if ctx.needs_input_grad[1]:
+            grad_weight = torch.zeros_like(weight, dtype=exact)
         chunk = max(1, NUMBERS // len(weight))
         for at in range(0, len(x), chunk):
             mine = slice(at, at + chunk)
@@ -40,14 +42,24 @@ class _Over(torch.autograd.Function):
             total += some
             grad = grad.to(x.dtype)
             torch.mm(grad, weight, out=grad_x[mine])
-            grad_weight += grad.T @ x[mine]
-        ctx.save_for_backward(grad_x, grad_weight.to(weight.dtype))
+            if grad_weight is not None:
+                grad_weight += grad.T @ x[mine]
+        ctx.save_for_backward(grad_x, None if grad_weight is None else grad_weight.to(weight.dtype))
         return total
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        grad_x, grad_weight = ctx.saved_tensors
-        return grad_x * grad.to(grad_x.dtype), grad_weight * grad.to(grad_weight.dtype), None
+        grad_x, grad_weight = (
+            None if one is None else one * grad.to(one.dtype) for one in ctx.saved_tensors
+        )
+        return grad_x, grad_weight, None
+
+
+def text(logits: Logits, targets: Tensor, learned: Tensor) -> Tensor:
+    """losses.Objective: cross-entropy by the products of what is learned alone, which of chats is
+    little; a head that stays gets no gradient."""
+    mine = learned.nonzero().squeeze(1)
+    return over(Logits(logits.x[mine], logits.weight), said(targets[mine]))
 
 
 def mixed(parts: Sequence[tuple[float, Loss]]) -> Loss:

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import msgspec
 import torch
 from torch import Tensor
 
 from farthing.errors import InputError
-from farthing.learn import checkpoint, schedule
+from farthing.learn import checkpoint, divergence, schedule
 from farthing.learn.base import Base
 from farthing.learn.checkpoint import Checkpoint
+from farthing.learn.frozen import Codes
 from farthing.learn.lora import Adapted, Adapter
 from farthing.learn.losses import losses
 from farthing.learn.recipe import Dtype, Schedule
@@ -23,6 +23,8 @@ from farthing.learn.whole_rows import Document, WholeRows
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 CLIP = 1.0
 KEEP = 2
+LOOKED_AT = 1024
+"""Numbers of each tensor that a model is known again by."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,7 +104,9 @@ class Tune:
         loss = 0.0
         for one in batches:
             weights = self.adapter.beside(self.base.weights, DTYPES[s.dtype])
-            found = losses(self.base.config, weights, one, reading=Adapted)
+            found = losses(
+                self.base.config, weights, one, reading=Adapted, objective=divergence.text
+            )
             torch.autograd.backward(found.main / max(count, 1))
             loss += float(found.main.detach()) / max(count, 1)
         if loss != loss:
@@ -147,8 +151,11 @@ class Tune:
 
 def _identity(base: Base, documents: Sequence[Document], settings: Settings) -> str:
     found = hashlib.sha256(msgspec.json.encode(settings, order="deterministic"))
-    about: Any = (base.name, base.config, {k: tuple(w.shape) for k, w in base.weights.items()})
-    found.update(msgspec.json.encode(about, order="deterministic"))
+    found.update(msgspec.json.encode(base.config, order="deterministic"))
+    for name, weight in base.weights.items():
+        numbers = weight.codes if isinstance(weight, Codes) else weight
+        first = numbers.flatten()[:LOOKED_AT].contiguous().view(torch.uint8)
+        found.update(f"{name} {tuple(weight.shape)}".encode() + first.numpy().tobytes())
     for ids, learned in documents:
         found.update(msgspec.json.encode((list(ids), learned and list(learned))))
     return found.hexdigest()
