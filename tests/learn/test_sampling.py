@@ -20,7 +20,8 @@ from farthing.errors import Busy, Denied, InputError, NotFound
 from farthing.learn import card, documents, patience, seeds
 from farthing.learn.answers import Bill
 from farthing.learn.documents import Document, Message
-from farthing.learn.sample import Job, Sampler
+from farthing.learn.sample import Sampler
+from farthing.learn.sample_job import Job
 from farthing.meter.prices import Price
 
 PRICE = Price(

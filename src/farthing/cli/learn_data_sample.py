@@ -5,22 +5,23 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from farthing.cli import command
+from farthing.cli.sample_shown import Shown
 from farthing.errors import InputError
 
 if TYPE_CHECKING:
     from farthing.learn.card import Card
-    from farthing.learn.sample import Job, Sampler, State
+    from farthing.learn.sample import Sampler
+    from farthing.learn.sample_job import Job
     from farthing.learn.seeds import Prompts
     from farthing.meter.prices import Price
 
 KEY = "FARTHING_TEACHER_KEY"
 NONE = "none"
-LINE_SECONDS = 60.0
 
 
 def sample(
@@ -104,7 +105,8 @@ def sample(
         Print the card as JSON.
     """
     try:
-        from farthing.learn.sample import Job, Sampler
+        from farthing.learn.sample import Sampler
+        from farthing.learn.sample_job import Job
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is missing: pip install 'farthing[learn]'") from None
 
@@ -144,7 +146,14 @@ def _card(sampler: "Sampler", licence: str | None) -> "Card | None":
 
     if sampler.answers is None:
         return None
-    return sample_card.write(sampler, sampler.answers, licence, command.text())
+    return sample_card.write(
+        sampler.job,
+        sampler.answers,
+        sampler.model,
+        licence,
+        command.text(),
+        prompts=sampler.prompts,
+    )
 
 
 async def _until_signal(sampler: "Sampler") -> bool:
@@ -202,57 +211,3 @@ def _tell(job: "Job", made: "Card | None", ended: bool, as_json: bool) -> None:
         print("Stopped; the same command goes on from here.")
     else:
         print(f"Next: farthing learn data filter {job.folder} -o FILTERED")
-
-
-class Shown:
-    """A bar where a person waits; a line a minute where nobody does."""
-
-    def __init__(self, job: "Job") -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self.job = job
-        console = Console(stderr=True)
-        self.live = console.is_terminal
-        columns = (BarColumn(bar_width=20), TextColumn("{task.description}"))
-        self.progress = Progress(*columns, console=console, disable=not self.live)
-        self.task = self.progress.add_task("asking", total=None)
-        self._line = LINE_SECONDS
-
-    def __enter__(self) -> "Shown":
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.progress.stop()
-
-    def say(self, words: str) -> None:
-        if self.live:
-            self.progress.console.print(words, highlight=False, markup=False)
-        else:
-            print(words, file=sys.stderr, flush=True)
-
-    def watch(self, state: "State") -> None:
-        line, done, total = told(self.job, state)
-        self.progress.update(self.task, completed=done, total=total, description=line)
-        if not self.live and state.seconds > self._line:
-            self._line = state.seconds + LINE_SECONDS
-            print(line, file=sys.stderr, flush=True)
-
-
-def told(job: "Job", state: "State") -> tuple[str, float, float]:
-    """The live line, and how far the work is: the furthest of its ends."""
-    from farthing.meter.rate import dollars
-
-    totals = state.totals
-    ends = [(totals.documents, job.samples)]
-    ends += [(totals.completion_tokens, job.tokens)] if job.tokens else []
-    ends += [(int(state.seconds), int(job.seconds))] if job.seconds else []
-    done, total = max(ends, key=lambda pair: pair[0] / max(pair[1], 1))
-    away = ", the endpoint is away" if state.away else ""
-    line = (
-        f"{totals.documents:,} texts, {totals.completion_tokens:,} tokens,"
-        f" {state.tokens_per_second:,.0f} tokens/s, {dollars(totals.nanodollars)},"
-        f" {state.in_flight} in flight{away}"
-    )
-    return line, done, total

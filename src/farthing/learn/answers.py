@@ -34,7 +34,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: int
     """Nanoseconds since 1970, UTC."""
     model: str
-    documents: int
+    documents: int = 0
     finish: tuple[str, ...] = ()
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -95,13 +95,13 @@ class Answers:
 
     def _open(self, job: dict[str, Any]) -> None:
         _same(self.folder / ASKED / JOB, job)
-        self.bills = self._read_bills()
-        held = self._repair()
+        bills = self._read_bills()
+        due = {bill.request: bill.documents for bill in bills}
+        held = self._repair(due)
         self._bills = (self.folder / ASKED / BILLS).open("ab", buffering=0)
         self._part = self._open_part()
-        due = {bill.request: bill.documents for bill in self.bills}
         self.done = {request for request, count in due.items() if held[request] == count}
-        for bill in self.bills:
+        for bill in bills:
             self.totals.add(bill)
         # Of a request that was asked twice both bills count, and the documents once.
         self.totals.documents = held.total()
@@ -143,11 +143,10 @@ class Answers:
         except msgspec.MsgspecError as error:
             raise FormatError(f"{path} is damaged ({error}); begin in a new folder") from None
 
-    def _repair(self) -> Counter[str]:
+    def _repair(self, due: dict[str, int]) -> Counter[str]:
         """Cuts what a killed process left half-written off the last file. How many documents each
         request has then; a request is due what its last bill says."""
         parts = self.parts()
-        due = {bill.request: bill.documents for bill in self.bills}
         held: Counter[str] = Counter()
         for path in parts[:-1]:
             held.update(_requests(path))

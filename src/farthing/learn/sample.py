@@ -8,85 +8,21 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from farthing.errors import InputError
 from farthing.learn import documents
 from farthing.learn.answers import Answers, Bill, Totals
 from farthing.learn.documents import LONGEST, Document, Message
 from farthing.learn.endpoint import Answer, Choice, Endpoint, Failed, Refused, cost
+from farthing.learn.growing import grown
 from farthing.learn.patience import Patience, Say
-from farthing.learn.seeds import Prompt, Prompts
-from farthing.meter.prices import Price
+from farthing.learn.sample_job import Job, request_id
+from farthing.learn.seeds import Prompt
 
-MOST_SEED = (1 << 48) - 1
-"""Above it are the seeds of texts that models are measured on."""
 SYNC_SECONDS = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    folder: Path
-    url: str
-    prompts: Prompts
-    model: str | None = None
-    """None: the only one that is served there."""
-
-    key: str | None = None
-    price: Price | None = None
-    """Where the endpoint does not say what an answer costs."""
-
-    unpriced: bool = False
-    """Take answers whose cost nobody knows."""
-
-    samples: int = 10_000
-    tokens: int = 0
-    """Of answers: when there are so many, no more is asked. 0: no such end."""
-
-    seconds: float = 0.0
-    """After which no more is asked. 0: no such end."""
-
-    streams: int = 32
-    answers: int = 1
-    """To one question, in one request."""
-
-    temperature: float = 0.7
-    top_p: float = 0.95
-    max_tokens: int = 512
-    system: str | None = None
-    seed: int = 0
-    patience: float = 24 * 3600.0
-    """Seconds for which an endpoint may be away."""
-
-    def __post_init__(self) -> None:
-        for name, least, most in (
-            ("samples", 1, 10**9),
-            ("tokens", 0, 10**15),
-            ("streams", 1, 1024),
-            ("answers", 1, 128),
-            ("temperature", 0, 2),
-            ("top_p", 0, 1),
-            ("max_tokens", 1, 1 << 20),
-        ):
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise InputError(f"{name} is {value}; expected {least} to {most}")
-        if self.temperature == 0 and self.answers > 1:
-            raise InputError(f"{self.answers} answers at temperature 0 are all alike; ask for one")
-
-    def identity(self, model: str) -> dict[str, Any]:
-        """What decides the answers: not how many or how fast, nor where the model is served."""
-        names = ("seed", "answers", "temperature", "top_p", "max_tokens", "system")
-        decides = {name: getattr(self, name) for name in names}
-        return {"model": model, "prompts": self.prompts.about} | decides
-
-    def settings(self, model: str, index: int) -> dict[str, Any]:
-        names = ("max_tokens", "temperature", "top_p")
-        asked = {"model": model} | {name: getattr(self, name) for name in names}
-        several = {"n": self.answers} if self.answers > 1 else {}
-        return asked | {"seed": request_seed(self.seed, index)} | several
 
 
 @dataclass
@@ -119,7 +55,7 @@ class Sampler:
         self.job, self.watch = job, watch
         self.endpoint = Endpoint(job.url, key=job.key, streams=job.streams)
         self.patience = Patience(self.endpoint.url, job.patience, say)
-        self.model = job.model or ""
+        self.model, self.prompts = job.model or "", job.prompts
         self.answers: Answers | None = None
         self.state: State | None = None
 
@@ -142,6 +78,8 @@ class Sampler:
                 self.model = await self.patience.ask(self.endpoint.only_model)
             self.answers = Answers(self.job.folder, self.job.identity(self.model))
             try:
+                if self.job.grow:
+                    self.prompts = await grown(self, self.answers)
                 await self._ask_all(self.answers)
             finally:
                 self.answers.close()
@@ -178,29 +116,37 @@ class Sampler:
             state.in_flight -= 1
 
     async def _one(self, index: int) -> tuple[Bill, list[Document]]:
-        job, prompt = self.job, self.job.prompts.prompt(index)
+        job, prompt = self.job, self.prompts.prompt(index)
         system = (Message("system", job.system),) if job.system else ()
-        settings, began = job.settings(self.model, index), 0.0
+        bill, answer = await self.ask(
+            request_id(index), system + prompt.messages, job.settings(self.model, index)
+        )
+        if answer is None:
+            return bill, []
+        kept = self._documents(index, prompt, system, answer.choices)
+        finish = tuple(choice.finish_reason or "unknown" for choice in answer.choices)
+        return msgspec.structs.replace(bill, documents=len(kept), finish=finish), kept
+
+    async def ask(
+        self, request: str, messages: tuple[Message, ...], settings: dict[str, Any]
+    ) -> tuple[Bill, Answer | None]:
+        """The answer with its bill, however long the endpoint is away; None if it was refused."""
+        began = 0.0
 
         async def question() -> Answer:
             nonlocal began
             began = time.monotonic()
-            return await self.endpoint.ask(system + prompt.messages, settings)
+            return await self.endpoint.ask(messages, settings)
 
         try:
             answer = await self.patience.ask(question)
         except (Refused, Failed) as error:
             return Bill(
-                request=request_id(index),
-                at=time.time_ns(),
-                model=self.model,
-                documents=0,
-                refused=str(error)[:300],
-            ), []
-        kept = self._documents(index, prompt, system, answer.choices)
-        return self._bill(index, answer, len(kept), time.monotonic() - began), kept
+                request=request, at=time.time_ns(), model=self.model, refused=str(error)[:300]
+            ), None
+        return self._bill(request, answer, time.monotonic() - began), answer
 
-    def _bill(self, index: int, answer: Answer, kept: int, seconds: float) -> Bill:
+    def _bill(self, request: str, answer: Answer, seconds: float) -> Bill:
         money = cost(answer.usage, self.job.price)
         if money is None and not self.job.unpriced:
             raise InputError(
@@ -208,11 +154,9 @@ class Sampler:
                 f" {self.model!r}; name a model whose prices it has, or say that it has none"
             )
         return Bill(
-            request=request_id(index),
+            request=request,
             at=time.time_ns(),
             model=answer.model or self.model,
-            documents=kept,
-            finish=tuple(choice.finish_reason or "unknown" for choice in answer.choices),
             prompt_tokens=answer.usage.prompt_tokens,
             cached_tokens=answer.usage.cached_tokens,
             completion_tokens=answer.usage.completion_tokens,
@@ -248,14 +192,6 @@ class Sampler:
                 answers.sync()
                 synced = time.monotonic()
             await asyncio.sleep(0.5)
-
-
-def request_id(index: int) -> str:
-    return f"{index:08}"
-
-
-def request_seed(seed: int, index: int) -> int:
-    return int.from_bytes(sha256(f"{seed} {index}".encode()).digest()[:8], "big") & MOST_SEED
 
 
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:

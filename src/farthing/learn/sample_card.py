@@ -6,14 +6,23 @@ from typing import Any
 from farthing.learn import card, documents
 from farthing.learn.answers import Answers
 from farthing.learn.card import Card, Cost, Tally
-from farthing.learn.sample import Sampler
+from farthing.learn.sample_job import Job
+from farthing.learn.seeds import Prompts
 
 MADE_BY = "farthing learn data sample"
 
 
-def write(sampler: Sampler, answers: Answers, licence: str | None, made_by: str = MADE_BY) -> Card:
-    """Reads every document again: hashes and counts are of the files as they lie there."""
-    job, model = sampler.job, sampler.model
+def write(
+    job: Job,
+    answers: Answers,
+    model: str,
+    licence: str | None,
+    made_by: str = MADE_BY,
+    *,
+    prompts: Prompts | None = None,
+) -> Card:
+    """Reads every document again: hashes and counts are of the files as they lie there. `prompts`
+    are those that were asked, where they are not the job's own."""
     tally, asked = Tally(), list[tuple[str, bytes]]()
     for one in tally.over(one for path in answers.parts() for one in documents.read(path)):
         question = documents.encode((one.messages or ())[:-1])
@@ -26,7 +35,7 @@ def write(sampler: Sampler, answers: Answers, licence: str | None, made_by: str 
         files=[documents.shard_of(path) for path in answers.parts()],
         licence=licence,
         teacher={"model": model, "licence": licence or "not stated"},
-        prompts=sampler.prompts.about
+        prompts=(prompts or job.prompts).about
         | {"asked_sha256": digest.hexdigest(), "different": len({h for _, h in asked})},
         settings={name: getattr(job, name) for name in names} | answered(answers),
         cost=cost(answers),
