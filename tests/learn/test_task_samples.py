@@ -9,7 +9,17 @@ import pytest
 
 from farthing.errors import InputError
 from farthing.learn import documents
-from farthing.learn.tasks import FAMILIES, KINDS, LANGUAGES, Family, check, files, samples
+from farthing.learn.tasks import (
+    FAMILIES,
+    KINDS,
+    LANGUAGES,
+    Family,
+    check,
+    classifying,
+    files,
+    samples,
+)
+from farthing.learn.tasks.words import pairs
 
 NAMES = [f"{family.kind}/{family.language}/{family.name}" for family in FAMILIES]
 
@@ -108,3 +118,25 @@ def test_a_data_set_is_whole_and_says_what_it_was_made_of(tmp_path):
         sample.document() for sample in islice(samples(("extract",), ("zh",), 300, 4, "test"), 9)
     ]
     assert found[:9] == first and len(found) == 300
+
+
+def test_a_translated_word_has_one_word_for_it_each_way():
+    for held in (pairs.WORDS + pairs.THINGS, pairs.QUALITIES, pairs.PEOPLE, pairs.ACTS):
+        for side in (0, 1):
+            found = Counter(pair[side] for pair in held)
+            assert not [word for word, count in found.items() if count > 1]
+
+
+def test_a_question_has_one_answer():
+    """Of what is known by heart, and of rules: the same question twice is answered alike."""
+    for language in LANGUAGES:
+        said: dict[str, str] = {}
+        for sample in samples(("recall", "translate", "classify"), (language,), 60_000, 8):
+            assert said.setdefault(sample.prompt, sample.answer) == sample.answer, sample
+
+
+def test_a_message_of_a_topic_has_no_other_topics_word():
+    for topics in (classifying.TOPICS, classifying.TOPICS_ZH):
+        for topic, told in topics.items():
+            for text in told:
+                assert [word for word in topics if word in text] == [topic]

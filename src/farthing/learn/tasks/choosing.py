@@ -14,9 +14,11 @@ from farthing.learn.tasks import (
     lookup,
     problems_en,
     problems_zh,
+    recalling,
     rewriting_en,
     rewriting_zh,
     sorting,
+    translating,
     units,
 )
 from farthing.learn.tasks.types import Family, Sample, Split
@@ -35,6 +37,8 @@ FAMILIES: list[Family] = [
     *classifying.FAMILIES,
     *counting.FAMILIES,
     *lookup.FAMILIES,
+    *translating.FAMILIES,
+    *recalling.FAMILIES,
 ]
 KINDS = tuple(dict.fromkeys(family.kind for family in FAMILIES))
 LANGUAGES = ("en", "zh")

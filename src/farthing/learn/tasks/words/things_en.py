@@ -95,6 +95,7 @@ IRREGULAR = {
     "tomato": "tomatoes",
     "hero": "heroes",
     "echo": "echoes",
+    "scarf": "scarves",
     "mango": "mangoes",
 }
 
