@@ -76,6 +76,25 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(sent, recipe, undisturbed, t
     assert steps == list(range(1, STEPS + 1))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_killed_at_random_moments_it_is_the_same_to_the_bit(seed, recipe, undisturbed, tmp_path):
+    out, drawn = tmp_path / "run", random.Random(seed)
+    while not (found := checkpoint.saved(out)) or checkpoint.load(found[-1]).step < STEPS:
+        environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+        asked = [*command(recipe, out), "--resume"]
+        process = subprocess.Popen(asked, stdout=subprocess.PIPE, env=environ)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(drawn.random() / 2)
+        process.kill()
+        process.communicate(timeout=60)
+    last = checkpoint.load(found[-1])
+    assert all(torch.equal(t, undisturbed.tensors[n]) for n, t in last.tensors.items())
+    steps = [line["step"] for line in journal.lines(out / "log.jsonl")]
+    assert steps == list(range(1, STEPS + 1))
+
+
 def test_work_that_a_kill_undid_is_still_counted(recipe, tmp_path):
     out = tmp_path / "run"
     slow = toy_run.recipe(recipe.parent, STEPS, next_token={}, save={"minutes": 60.0})

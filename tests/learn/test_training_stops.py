@@ -13,7 +13,7 @@ from farthing.learn import checkpoint, journal
 from farthing.learn.batches import Rows
 from farthing.learn.blame import pieces
 from farthing.learn.corpus import Corpus
-from farthing.learn.training import claimed
+from farthing.learn.place import claimed
 from learn import toy_run
 
 ASKED = ("--json",)
@@ -24,6 +24,8 @@ def torch_as_it_was():
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FARTHING_LEARN_PRETRAIN_THREADS", "1")
+        patch.setattr("farthing.learn.work.peak", lambda: 1e11)
+        patch.setattr("farthing.cli.learn_job.write_report", str)
         yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
@@ -156,6 +158,20 @@ def test_a_folder_is_for_one_run_and_one_process(tmp_path, capsys):
         assert pretrain(recipe, tmp_path / "new") == 2
     assert "another process" in capsys.readouterr().err
     assert pretrain(recipe, tmp_path / "new") == 0
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, capsys):
+    recipe = toy_run.recipe(tmp_path, 4)
+    assert pretrain(recipe, recipe / "run") == 2
+    assert "can't be a run's folder: Not a directory" in capsys.readouterr().err
+
+
+def test_no_room_at_all_is_told(tmp_path, capsys):
+    recipe = toy_run.recipe(tmp_path, 4)
+    with room_for_files_of(10):
+        assert pretrain(recipe, tmp_path / "run") == 1
+    assert "recipe.toml can't be written: File too large" in capsys.readouterr().err
+    assert pretrain(recipe, tmp_path / "run") == 0
 
 
 def test_other_data_is_refused_and_other_threads_are_told(tmp_path, capsys):

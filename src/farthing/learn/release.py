@@ -13,7 +13,7 @@ from farthing.learn import checkpoint, evaluations, journal, model_card, publish
 from farthing.learn import recipe as recipes
 from farthing.learn.corpus import Corpus
 from farthing.learn.model_card import Made
-from farthing.learn.training import FACTS, LOG, RECIPE
+from farthing.learn.place import FACTS, LOG, RECIPE
 from farthing.meter.settings import machine_price
 
 README = "README.md"

@@ -1,15 +1,6 @@
-"""A run in its folder: begun or taken up, stepped, looked at, saved, and stopped with nothing lost.
+"""A run in its folder (place.py): begun or taken up, stepped, looked at, saved, and stopped."""
 
-RUN/
-  recipe.toml       as it was given
-  facts.json        of this machine, the data, and what a token costs
-  log.jsonl         one line a step
-  step-00001200/    checkpoints (checkpoint.py)
-"""
-
-import fcntl
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,22 +10,16 @@ from typing import Any
 
 from farthing import machine
 from farthing.errors import DiskFull, InputError
-from farthing.learn import checkpoint, distil, evaluation, facts, run
+from farthing.learn import checkpoint, distil, evaluation, facts, place, run
 from farthing.learn.blame import guilty, pieces
 from farthing.learn.checkpoint import Checkpoint
 from farthing.learn.corpus import Corpus
 from farthing.learn.journal import Journal, Line
+from farthing.learn.place import BLAME, FACTS, LOG, RECIPE, claimed
 from farthing.learn.plan import Plan
 from farthing.learn.recipe import Recipe
 from farthing.learn.run import NotFinite, Run, Told, imbalances
 
-RECIPE, FACTS, LOG, BLAME, LOCK = (
-    "recipe.toml",
-    "facts.json",
-    "log.jsonl",
-    "not-finite.json",
-    ".lock",
-)
 RETRY = 60.0
 """Seconds until a checkpoint that found no room is tried again."""
 
@@ -91,8 +76,8 @@ class Training:
         elif start:
             self._take(start)
         self.facts = facts.measured(self.recipe, self.run.rows, self.surroundings, folder / FACTS)
-        (folder / RECIPE).write_bytes(plan.text)
-        (folder / FACTS).write_text(json.dumps(self.facts, indent=1))
+        place.write(folder / RECIPE, plan.text)
+        place.write(folder / FACTS, json.dumps(self.facts, indent=1).encode())
         self.journal, elapsed = Journal.open(folder / LOG, self.run.done)
         self._before = max(elapsed, float(before.get("elapsed", 0.0)))
         self._began = self._saved = perf_counter()
@@ -192,13 +177,15 @@ class Training:
             self._saved += RETRY - self.recipe.save.minutes * 60
 
     def _blamed(self, error: NotFinite) -> InputError:
+        """Not saved: the weights may be what is wrong."""
         rows = self.run.rows
         bad = guilty(self.recipe.model, self.run.weights(), rows, error.rows)
         found = [piece for row in bad for piece in pieces(rows, row)]
         names = [source.path for source in self.recipe.data.train]
         told = [asdict(p) | {"corpus": names[p.corpus]} for p in found]
         path = self.folder / BLAME
-        path.write_text(json.dumps({"step": error.step, "what": error.what, "pieces": told}))
+        record = {"step": error.step, "what": error.what, "pieces": told}
+        place.write(path, json.dumps(record).encode())
         first = ", ".join(f"{names[p.corpus]}:{p.document}" for p in found[:4])
         kept = checkpoint.saved(self.folder)
         good = f"{kept[-1]} is the last good checkpoint" if kept else "no checkpoint was made yet"
@@ -208,39 +195,3 @@ class Training:
             f" to look at: {len(found)} documents in {len(bad)} rows, first {first} (all in"
             f" {path}). A lower rate, a longer warm-up or other data may help"
         )
-
-
-@contextmanager
-def claimed(folder: Path, *, resume: bool) -> Iterator[None]:
-    """The folder is this process's inside; raises as `claim`."""
-    lock = claim(folder, resume=resume)
-    try:
-        yield
-    finally:
-        os.close(lock)
-
-
-def claim(folder: Path, *, resume: bool) -> int:
-    """The folder's lock, held until the descriptor is closed; the folder is made if need be.
-
-    Raises InputError if it holds a run and `resume` is not asked for, if it holds something else,
-    and if another process has it.
-    """
-    found, begun = checkpoint.saved(folder), (folder / RECIPE).exists()
-    if begun and not resume:
-        at = f"at {found[-1].name}" if found else "without a checkpoint"
-        raise InputError(
-            f"{folder} holds a run {at}; --resume goes on with it, or choose another folder"
-        )
-    if folder.exists() and not begun and {path.name for path in folder.iterdir()} - {LOCK}:
-        raise InputError(f"{folder} exists and holds no run; choose a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise InputError(
-            f"another process is training in {folder}; wait for it, or stop it"
-        ) from None
-    return lock

@@ -26,7 +26,7 @@ from farthing.learn.journal import Journal, Line
 from farthing.learn.live import duration
 from farthing.learn.pack import Packer
 from farthing.learn.sources import Sources
-from farthing.learn.training import LOG, RECIPE, claim
+from farthing.learn.place import LOG, RECIPE, claim
 from farthing.learn.tune import DTYPES, Settings, Tune
 from farthing.learn.whole_rows import Document as Ids
 from farthing.tokenizer import Tokenizer

@@ -146,12 +146,12 @@ def _wide(width: int) -> Tensor:
     return torch.empty(1, width, device="meta")
 
 
-def peak(dtype: torch.dtype = torch.bfloat16, *, size: int = 2048, tries: int = 12) -> float:
-    """Operations a second of torch's square product on the threads it has: the best of `tries`."""
+def peak(dtype: torch.dtype = torch.bfloat16, *, size: int = 2048, seconds: float = 0.5) -> float:
+    """Operations a second of torch's square product on the threads it has: the best of a few."""
     left, right = (torch.ones(size, size, dtype=dtype) for _ in range(2))
-    best = float("inf")
-    for _ in range(tries):
-        began = perf_counter()
+    best, began, tries = float("inf"), perf_counter(), 0
+    while tries < 3 or perf_counter() - began < seconds:
+        start = perf_counter()
         torch.mm(left, right)
-        best = min(best, perf_counter() - began)
+        best, tries = min(best, perf_counter() - start), tries + 1
     return 2 * size**3 / best
