@@ -2,5 +2,5 @@
 #pragma once
 
 namespace farthing {
-constexpr int kNumerics = 2;
+constexpr int kNumerics = 3;
 }  // namespace farthing

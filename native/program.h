@@ -107,16 +107,18 @@ struct Attend {
   bool latent;
   size_t out;
   // Of a cache of fewer bits: added to a key first, [kv_heads][width], and how the rounding of its
-  // numbers is fed back, [kv_heads][width][width] of the turned key. Or none.
-  std::vector<float> shift = {}, feedback = {};
+  // numbers is fed back, [kv_heads][width][width] of the turned key. Taken from a value first, and
+  // given back to what is attended, [kv_heads][width]. Or none.
+  std::vector<float> shift = {}, feedback = {}, middle = {};
 };
 // Writes the latents of a layer into the cache, early: a linear must come between this and the
 // attention, for there the threads meet.
 struct Keep {
   size_t in, layer, width;
 };
-// A key's numbers are turned by this, and so are a query's, which leaves their product as it was:
-// Hadamard's matrix, [width][width], scaled to keep lengths.
+// A key's numbers are turned by this, and so are a query's, which leaves their product as it was;
+// so are a value's, and what is attended is turned back, for it is its own inverse: Hadamard's
+// matrix, [width][width], scaled to keep lengths.
 std::vector<float> hadamard(size_t width);
 struct Route {
   size_t logits;

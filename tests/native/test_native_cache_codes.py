@@ -33,12 +33,12 @@ def attended(
     heads = q.shape[1] // width
     op = OneOp(isa, max_tokens=rows, max_context=1024)
     out, slots = op.shared(q.shape[1]), [op.input(x) for x in (q, k, v)]
-    shift, feedback = (None, None) if found is None else (found.shift, found.feedback)
+    names = ("shift", "feedback", "middle")
+    parts = {} if found is None else {name: getattr(found, name).reshape(-1) for name in names}
     op.native.attend(
         *slots,
         *(0, heads, kv_heads, width, width**-0.5, 0, None, out),
-        shift=None if shift is None else shift.reshape(-1),
-        feedback=None if feedback is None else feedback.reshape(-1),
+        **parts,
     )
     op.native.finish(1 << 24, kv_bits=bits)
     op.finished = True
@@ -74,7 +74,8 @@ def expected(q: Floats, k: Floats, v: Floats, kv_heads: int, of: Codes | None) -
 def test_the_cache_holds_what_numpy_rounds_to(isa, bits, fitted, width, kv_heads, group):
     q, v = random(0, ROWS, kv_heads * group * width), random(1, ROWS, kv_heads * width)
     k = random(2, ROWS, kv_heads * width) + 2 * random(3, 1, kv_heads * width)
-    found = fit(k, q, width=width) if fitted else None
+    v += random(4, 1, kv_heads * width)
+    found = fit(k, q, v, width=width) if fitted else None
     got = attended(isa, q, k, v, kv_heads=kv_heads, bits=bits, found=found)
     want = expected(q, k, v, kv_heads, codes(bits, width, found))
     lost = np.abs(want - expected(q, k, v, kv_heads, None))
@@ -96,8 +97,19 @@ def test_a_fit_makes_up_for_most_of_what_rounding_loses():
         off = scores - exact
         return float(np.var(off - off.mean(1, keepdims=True)))  # softmax sees no more
 
-    assert lost(fit(k, q, width=width)) < 0.3 * lost(None)
-    assert v.shape == (ROWS, width)
+    assert lost(fit(k, q, v, width=width)) < 0.3 * lost(None)
+
+
+def test_values_that_share_a_part_are_rounded_without_it():
+    width = 64
+    q, k = random(0, ROWS, width), random(1, ROWS, width)
+    v = random(2, ROWS, width) + 3 * random(3, 1, width)
+
+    def lost(found: Fit | None) -> float:
+        of = codes(4, width, found)
+        return float(np.mean((of.attended(of.values(v), 0) - v) ** 2))
+
+    assert lost(fit(k, q, v, width=width)) < 0.5 * lost(None)
 
 
 FAMILIES = {

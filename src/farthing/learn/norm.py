@@ -22,7 +22,8 @@ class _RmsNorm(torch.autograd.Function):
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=weight.dtype)
         inverse = (norm * norm / x.shape[-1] + eps).rsqrt()
         ctx.save_for_backward(x, weight, inverse)
-        return (x * inverse).mul_(weight).to(x.dtype)
+        out: Tensor = (x * inverse).mul_(weight).to(x.dtype)
+        return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:

@@ -23,7 +23,8 @@ def lower(
     taps: Sequence[Symbol] = (),
     fits: Mapping[int, Fit] | None = None,
 ) -> None:
-    """Builds the native program of a recording. A step hands out the values of `taps`, in order.
+    """Builds the native program of a recording. A step hands out the values of `taps`, in
+    the recording's order.
 
     `fits` is what calibration found of the keys of each layer, for a cache of fewer bits.
     """
@@ -32,21 +33,17 @@ def lower(
     residuals = _residuals(recording.notes)
     done.update(at for _, at in residuals.values())
     for at, note in enumerate(recording.notes):
-        if at in done:
-            continue
-        if note.name == "linear":
+        if at not in done and note.name == "linear":
             together = [
                 i for i in range(at, len(recording.notes)) if _joins(recording.notes[i], note)
             ]
             done.update(together)
-            made = [recording.notes[i] for i in together]
-            _linear(lowering, made, residuals)
-        else:
-            made = [note]
+            _linear(lowering, [recording.notes[i] for i in together], residuals)
+        elif at not in done:
             RULES[note.name](lowering, note)
-        for one in made:
-            if one.out in taps:
-                _tap(lowering, one.out)
+        # at its own place, though it may have been made before, together with others
+        if note.out in taps:
+            _tap(lowering, note.out)
     place(lowering)
     for instruction in lowering.instructions:
         instruction.emit(program)
@@ -182,6 +179,7 @@ def _attention(lowering: Lowering, note: Note) -> None:
             out.slot,
             shift=None if fit is None else fit.shift.reshape(-1),
             feedback=None if fit is None else fit.feedback.reshape(-1),
+            middle=None if fit is None else fit.middle.reshape(-1),
         ),
     )
 
