@@ -29,7 +29,7 @@ from farthing.engine.isa import runnable
 from farthing.weight import E2M1, Form
 
 GOLDEN: dict[int, dict[str, str | dict[str, str]]] = {
-    2: {
+    3: {
         "avx512bf16": {"AuthenticAMD 26": "813f181fc217e87e5f3b66eba97389d7"},
         "avx512vnni": "cf3ae5f7974eb5b393f01d5ab5a8399a",
         "avx2vnni": "cf3ae5f7974eb5b393f01d5ab5a8399a",
@@ -40,7 +40,7 @@ GOLDEN: dict[int, dict[str, str | dict[str, str]]] = {
 """By NUMERICS; of avx512bf16 by vendor and family."""
 
 MIXTURES: dict[int, dict[str, str | dict[str, str]]] = {
-    2: {
+    3: {
         "avx512bf16": {"AuthenticAMD 26": "4156c7a256399073a931cc7a2c12827b"},
         "avx512vnni": "d320106de2dad715f3a66ed220cff68f",
         "avx2vnni": "d320106de2dad715f3a66ed220cff68f",
