@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
-import toy_native
 from numpy.typing import NDArray
-from toy_native import FORMS
 
 from farthing import models, weight
 from farthing.weight import E2M1, Form, Matrix
+from native import toy_native
+from native.toy_native import FORMS
 
 ROUTERS = ("mlp.gate.weight", "mlp.shared_expert_gate.weight")
 EXPERTS: dict[str, Any] = {"num_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 40}
