@@ -140,7 +140,7 @@ class Language:
 
     name = "language"
     ENGLISH = frozenset(COMMON.split())
-    LEAST = 0.2
+    LEAST = 0.12
     """Of all English words, how many are of the commonest."""
 
     CJK = re.compile(f"[{grams.CJK}]")
