@@ -2,6 +2,8 @@
 
 import json
 import resource
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -191,3 +193,17 @@ def test_what_a_stopped_packing_left_is_no_hindrance(tmp_path):
 
     assert made.tokens.tolist() == [1, 2]
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_neither_tokenizer_nor_packing_imports_torch(folder, tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(texts(100)), "utf-8")
+    tokenizer = f"learn tokenizer {tmp_path}/a.txt -o {tmp_path}/tok --size 500"
+    packing = f"learn data pack {tmp_path}/a.txt -o {tmp_path}/packed --tokenizer {tmp_path}/tok"
+    code = (
+        "import sys; from farthing.cli import main;"
+        f" assert [main(words.split()) for words in {[tokenizer, packing]}] == [0, 0];"
+        " sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0
+    assert Corpus.open(tmp_path / "packed").documents == 200

@@ -30,7 +30,7 @@ def pack(
     Parameters
     ----------
     data
-        Data sets (folders of JSONL), single .jsonl files, or .txt files.
+        Data sets (folders of JSONL), single .jsonl files, or .txt files, whose lines are documents.
     output
         A new folder.
     tokenizer

@@ -34,7 +34,7 @@ def tokenizer(
     Parameters
     ----------
     data
-        Data sets (folders of JSONL), single .jsonl files, or .txt files.
+        Data sets (folders of JSONL), single .jsonl files, or .txt files, whose lines are documents.
     output
         A new folder.
     size

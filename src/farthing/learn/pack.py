@@ -4,10 +4,9 @@ What a document says is data: a special token written in it is read as plain tex
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from farthing.errors import InputError
 from farthing.learn import corpus
@@ -24,8 +23,7 @@ Packed = tuple[list[int], list[bool] | None]
 """A document's ids, and which of them are learned; None: all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A stretch of a document: special tokens by id, or a text that is yet to be encoded."""
 
     given: list[int] | str

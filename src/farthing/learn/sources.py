@@ -14,7 +14,7 @@ from farthing.learn.documents import Document
 
 PLAIN = ".txt"
 LINE = 1 << 16
-"""Characters of a plain text that make a document at most; mostly a line does."""
+"""Characters of a plain text that make a document at most; a line does, if it is shorter."""
 
 
 class Sources:
@@ -56,7 +56,7 @@ def _plain(file: Path) -> Iterator[Document]:
         with file.open(encoding="utf-8") as opened:
             while line := opened.readline(LINE):
                 if line.strip():
-                    yield Document(text=line)
+                    yield Document(text=line.removesuffix("\n"))
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
 
