@@ -14,6 +14,9 @@ from farthing.learn.tasks.texts.beats import Plot
 from farthing.learn.tasks.texts.choosing import PLOTS
 
 EVERY = [(key, plot) for key, plots in PLOTS.items() for plot in plots]
+TOLD = [
+    pytest.param(key, plot, id="/".join((*key, plot.name))) for key, plot in EVERY if not plot.chat
+]
 NAMES = [f"{kind}/{language}/{plot.name}" for (kind, language), plot in EVERY]
 
 
@@ -28,7 +31,7 @@ def test_the_same_seed_gives_the_same_texts():
     assert first[:100] != list(texts(count=100, seed=3, split="test"))
 
 
-@pytest.mark.parametrize(("key", "plot"), EVERY, ids=NAMES)
+@pytest.mark.parametrize(("key", "plot"), TOLD)
 def test_every_wording_can_be_filled_and_nothing_is_left_open(key: tuple[str, str], plot: Plot):
     cast = plot.cast(Random(1))
     parse = string.Formatter().parse
@@ -40,7 +43,15 @@ def test_every_wording_can_be_filled_and_nothing_is_left_open(key: tuple[str, st
         assert not re.search(r"[{}]|None|  |\n | \n|。。|，。|\.\.|\|", told), told
 
 
-@pytest.mark.parametrize(("key", "plot"), EVERY, ids=NAMES)
+def test_a_greeting_is_a_chat_of_turns():
+    found = list(texts(("greeting",), ("en", "zh"), 300, 1))
+    for one in found:
+        roles = [message.role for message in one.messages or ()]
+        assert roles and roles == ["user", "assistant"] * (len(roles) // 2)
+    assert len({one.body for one in found}) > 200
+
+
+@pytest.mark.parametrize(("key", "plot"), TOLD)
 def test_a_text_is_hardly_ever_told_twice(key: tuple[str, str], plot: Plot):
     rng = Random(5)
     told = {plot.told(rng) for _ in range(300)}
@@ -64,9 +75,9 @@ def test_tasks_and_texts_are_data_sets_of_their_own(tmp_path):
         files.write(tmp_path / "a", ("story", "sort"), ("zh",), 10, 0, "train")
     files.write(tmp_path / "b", ("texts",), ("en", "zh"), 400, 0, "train")
     found = list(documents.read(tmp_path / "b"))
+    assert {one.kind for one in found if one.messages} == {"greeting"}
     assert {one.kind for one in found} == set(KINDS)
     assert {one.language for one in found} == {"en", "zh"}
-    assert all(one.text and not one.messages for one in found)
 
 
 def test_a_kind_of_text_that_no_language_has_is_refused():

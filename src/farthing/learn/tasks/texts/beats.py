@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from farthing.learn.documents import Document, Message
 from farthing.learn.tasks.fields import pick
 
 Cast = Mapping[str, object]
@@ -20,11 +21,29 @@ class Plot:
     """What stands between two sentences: nothing in Chinese, a space in English."""
 
     share: int = 1
+    chat: bool = False
+    """Whether its beats are turns, a user's first."""
 
-    def told(self, rng: Random) -> str:
+    def said(self, rng: Random) -> list[str]:
+        """Beat for beat, without those that are left out."""
         cast = self.cast(rng)
         said = (pick(rng, beat).format_map(cast) for beat in self.beats)
-        text = self.between.join(one for one in said if one)
+        return [one for one in said if one]
+
+    def document(self, rng: Random, kind: str, language: str) -> Document:
+        text, messages = None, None
+        if self.chat:
+            said = enumerate(self.said(rng))
+            messages = tuple(Message("assistant" if i % 2 else "user", one) for i, one in said)
+        else:
+            text = self.told(rng)
+        template = f"{kind}/{language}/{self.name}"
+        return Document(
+            text=text, messages=messages, kind=kind, language=language, template=template
+        )
+
+    def told(self, rng: Random) -> str:
+        text = self.between.join(self.said(rng))
         return text.replace("\n ", "\n").replace(" \n", "\n").strip()
 
 

@@ -6,7 +6,14 @@ from random import Random
 from farthing.errors import InputError
 from farthing.learn.documents import Document
 from farthing.learn.tasks.fields import pick
-from farthing.learn.tasks.texts import entries_en, entries_zh, stories_zh, talks_en, talks_zh
+from farthing.learn.tasks.texts import (
+    entries_en,
+    entries_zh,
+    greetings,
+    stories_zh,
+    talks_en,
+    talks_zh,
+)
 from farthing.learn.tasks.texts.beats import Plot
 from farthing.learn.tasks.types import Split
 
@@ -15,8 +22,11 @@ PLOTS: dict[tuple[str, str], list[Plot]] = {
     ("entry", "zh"): entries_zh.PLOTS,
     ("entry", "en"): entries_en.PLOTS,
     **{(kind, "en"): plots for kind, plots in talks_en.PLOTS.items()},
+    **{("greeting", language): plots for language, plots in greetings.PLOTS.items()},
     **{(kind, "zh"): plots for kind, plots in talks_zh.PLOTS.items()},
 }
+SHARES = {"story": 5, "entry": 4, "talk": 2, "letter": 2, "news": 1, "greeting": 1}
+"""How often a kind comes, beside the others, in a language that has it."""
 KINDS = tuple(dict.fromkeys(kind for kind, _ in PLOTS))
 BLOCK = 1024
 
@@ -39,15 +49,13 @@ def texts(
     held = {key: plots for key, plots in PLOTS.items() if key[0] in kinds and key[1] in languages}
     if not held:
         raise InputError(f"no text of kind {', '.join(kinds)} is in {', '.join(languages)}")
-    weighted = [(key, [plot for plot in held[key] for _ in range(plot.share)]) for key in held]
+    weighted = [
+        (*key, [plot for plot in plots for _ in range(plot.share)])
+        for key, plots in held.items()
+        for _ in range(SHARES[key[0]])
+    ]
     for block in range(0, count, BLOCK):
-        rng = Random(f"{seed} {split} {held.keys()} {block}")
+        rng = Random(f"{seed} {split} {sorted(held)} {block}")
         for _ in range(min(BLOCK, count - block)):
-            (kind, language), plots = pick(rng, weighted)
-            plot = pick(rng, plots)
-            yield Document(
-                text=plot.told(rng),
-                kind=kind,
-                language=language,
-                template=f"{kind}/{language}/{plot.name}",
-            )
+            kind, language, plots = pick(rng, weighted)
+            yield pick(rng, plots).document(rng, kind, language)

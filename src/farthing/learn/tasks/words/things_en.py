@@ -96,13 +96,16 @@ IRREGULAR = {
     "hero": "heroes",
     "echo": "echoes",
     "scarf": "scarves",
+    "postman": "postmen",
     "mango": "mangoes",
 }
 
 
 def plural(noun: str) -> str:
-    if noun in IRREGULAR:
-        return IRREGULAR[noun]
+    """Of the last word, if there are several."""
+    *before, last = noun.split(" ")
+    if last in IRREGULAR:
+        return " ".join((*before, IRREGULAR[last]))
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s")
@@ -145,11 +148,13 @@ tent|flashlight|camping stove|first aid kit|bicycle lock|bike helmet|tennis rack
 yoga mat|jump rope|dumbbell|chess set|puzzle|toy train|teddy bear|paint set|sketchbook|
 guitar strings|music stand|headphones|speaker|webcam|usb cable|power strip|light bulb|
 battery pack|screwdriver|hammer|drill bit|wood glue|sandpaper|paint roller|garden hose|
-flower pot|watering can|seed packet|bag of soil|rake|shovel|work gloves|safety goggles|dog food|
+flower pot|watering can|seed packet|soil bag|rake|shovel|work gloves|safety goggles|dog food|
 cat litter|bird seed|fish tank
 """)
 
-PLURAL_ALREADY = ("s", "litter", "food", "ink", "paper", "shampoo", "seed", "tea", "cream")
+PLURAL_ALREADY = (
+    *("s", "litter", "food", "ink", "paper", "shampoo", "seed", "tea", "cream", "glue", "paste"),
+)
 
 
 def several(product: str) -> str:
