@@ -9,7 +9,8 @@ import torch
 import torch.distributed as dist
 
 from farthing.learn import checkpoint
-from farthing.learn.distributed import Together, joined
+from farthing.learn.distributed import joined
+from farthing.learn.lockstep import together
 from farthing.learn.plan import Plan
 from farthing.learn.run import Run
 
@@ -27,8 +28,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with joined() as device:
         for job in json.loads(sys.argv[1]):
-            plan = Plan.read(Path(job["recipe"]))
-            run = Together(plan.recipe, plan.train, device)
+            run = together(Plan.read(Path(job["recipe"])), device)
             if job["from"]:
                 run.resume(checkpoint.load(Path(job["from"])))
             lines, state = told(run, job["steps"]), run.state()

@@ -216,8 +216,6 @@ def divides(recipe: Recipe, processes: int) -> None:
             f"{processes} processes can't share a step of {recipe.rows} rows, {together} at once,"
             " evenly; choose batch.tokens and batch.together as multiples of so many rows"
         )
-    if recipe.teacher is not None:
-        raise InputError("a student with a [teacher] is trained by one process; leave torchrun out")
     for name in ("n_routed_experts", "num_experts", "num_local_experts"):
         count = recipe.model.get(name)
         if isinstance(count, int) and count % processes:

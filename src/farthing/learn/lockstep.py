@@ -19,6 +19,7 @@ from torch import Tensor
 
 from farthing import machine
 from farthing.errors import FormatError
+from farthing.learn import distil
 from farthing.learn.checkpoint import Checkpoint
 from farthing.learn.corpus import Corpus
 from farthing.learn.distributed import Together, divides, joined
@@ -65,11 +66,19 @@ def follow(path: Path, device: torch.device) -> None:
     while (word := heard()) != END:
         if word == BEGIN:
             prepare(heard())
-            plan = Plan.read(path)
-            run = Together(plan.recipe, plan.train, device)
+            run = together(Plan.read(path), device)
         elif run is not None:
             with suppress(NotFinite, FormatError):
                 run.take(sent(None)) if word == TAKE else CALLS[word](run)
+
+
+def together(plan: Plan, device: torch.device) -> Together:
+    """As training.py makes one: with the recipe's teacher, if it names one."""
+    run = Together(plan.recipe, plan.train, device)
+    if plan.recipe.teacher is not None:
+        found = distil.teaching(plan.recipe, plan.folder, plan.train, run.rows)
+        run.objective = found.objective
+    return run
 
 
 class Leader(Together):
