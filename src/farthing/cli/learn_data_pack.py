@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from farthing.cli import command
+from farthing.cli.progress import bars
 
 
 def pack(
@@ -45,16 +46,19 @@ def pack(
     """
     from farthing.learn import pack as learn
     from farthing.learn.sources import Sources
+    from farthing.learn.tokenizer import vacant
 
-    sources = Sources(data)
-    corpus = learn.write(
-        output,
-        sources,
-        tokenizer,
-        answers_only=answers_only,
-        most=spelled,
-        about={"data": sources.about(), "command": command.text()},
-    )
+    vacant(output)  # before minutes of hashing
+    with bars() as tell:
+        sources = Sources(data, tell)
+        corpus = learn.write(
+            output,
+            sources,
+            tokenizer,
+            answers_only=answers_only,
+            most=spelled,
+            about={"data": sources.about(), "command": command.text()},
+        )
     about = corpus.about
     if as_json:
         print(json.dumps(about))

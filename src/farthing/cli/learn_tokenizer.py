@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from farthing.cli import command
+from farthing.cli.progress import bars
 
 MEASURED = 4 << 20
 """Bytes of the data on which the new tokenizer is measured."""
@@ -53,8 +54,9 @@ def tokenizer(
     from farthing.learn.sources import Sources, contents
 
     learn.vacant(output)
-    sources = Sources(data)
-    made = learn.train(contents(sources.some(megabytes << 20, seed)), size=size)
+    with bars() as tell:
+        sources = Sources(data, tell)
+        made = learn.train(contents(sources.some(megabytes << 20, seed)), size=size)
     about: dict[str, Any] = {"data": sources.about(), "command": command.text()}
     learn.write(made, output, context=context, about=about)
     languages = Coverage.measured(output, sources.some(MEASURED, seed)).told()

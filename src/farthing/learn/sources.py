@@ -1,7 +1,7 @@
 """The documents of several paths one after the other, and what these paths held, by hash."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,12 @@ from farthing.learn import documents
 from farthing.learn.card import CARD
 from farthing.learn.documents import Document
 
+Tell = Callable[[str, int, int], None]
+"""Told what is being done, bytes done, and bytes in all."""
+
 PLAIN = ".txt"
+EVERY = 2000
+"""Documents between two tellings."""
 LINE = 1 << 16
 """Characters of a plain text that make a document at most; a line does, if it is shorter."""
 
@@ -20,16 +25,22 @@ LINE = 1 << 16
 class Sources:
     """Data sets, .jsonl files and .txt files. Raises NotFound if a path holds none."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], tell: Tell = lambda doing, done, total: None) -> None:
         if not paths:
             raise InputError("no data is given; name a data set (a folder of JSONL), or a file")
-        self.paths = paths
+        self.paths, self.tell = paths, tell
         self.files = [file for path in paths for file in documents.files(path)]
         self.bytes = sum(file.stat().st_size for file in self.files)
 
     def __iter__(self) -> Iterator[Document]:
+        done = 0
         for file in self.files:
-            yield from _plain(file) if file.suffix == PLAIN else documents.read(file)
+            for number, (size, document) in enumerate(_read(file)):
+                done += size
+                if number % EVERY == 0:
+                    self.tell("reading", done, self.bytes)
+                yield document
+        self.tell("reading", self.bytes, self.bytes)
 
     def some(self, most: int, seed: int) -> Iterator[Document]:
         """Drawn from all alike, so that about `most` bytes are read; all, if there are no more."""
@@ -51,12 +62,21 @@ def _about(path: Path) -> dict[str, Any]:
     return {"name": path.name, "documents": count, "sha256": digest, "card": card}
 
 
-def _plain(file: Path) -> Iterator[Document]:
+def _read(file: Path) -> Iterator[tuple[int, Document]]:
+    """Each document, and the bytes it took."""
+    if file.suffix == PLAIN:
+        yield from _plain(file)
+        return
+    for number, line in documents.lines(file):
+        yield len(line) + 1, documents.parse(line, f"{file}, line {number}")
+
+
+def _plain(file: Path) -> Iterator[tuple[int, Document]]:
     try:
         with file.open(encoding="utf-8") as opened:
             while line := opened.readline(LINE):
                 if line.strip():
-                    yield Document(text=line.removesuffix("\n"))
+                    yield len(line.encode()), Document(text=line.removesuffix("\n"))
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
 
