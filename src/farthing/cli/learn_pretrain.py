@@ -27,6 +27,7 @@ def pretrain(
         farthing learn pretrain recipes/mite.toml -o runs/mite
         farthing learn pretrain recipes/mite.toml -o runs/mite --resume
         farthing learn report runs/mite                         the curves, at any time
+        torchrun --nproc-per-node 2 -m farthing.cli learn pretrain recipes/mite.toml -o runs/mite
 
     Parameters
     ----------

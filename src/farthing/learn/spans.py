@@ -69,8 +69,8 @@ class Spans:
     def back(self, parts: list[Tensor], heads: int) -> Tensor:
         """The inverse of every block's `take`: [n * heads, L, d] each -> [T, heads * d]."""
         lines, begin = [], 0
-        at = torch.empty(len(self.found), heads, dtype=torch.int64)
-        head = torch.arange(heads)
+        at = self.found.new_empty(len(self.found), heads)
+        head = torch.arange(heads, device=self.found.device)
         for block, part in zip(self.blocks, parts, strict=True):
             n, length = block.places.shape
             mine = (self.found >= begin) & (self.found < begin + n * length)
