@@ -115,6 +115,21 @@ def test_loads_count_every_pair_of_a_token_and_an_expert() -> None:
     assert int(load.sum()) == T * 2
 
 
+def test_an_expert_can_take_every_token() -> None:
+    """None is dropped, whatever the load: each token's answer is its own experts', by a loop."""
+    case = CASES["experts"]
+    inputs = case.inputs(torch.float64)
+    x, weights, gate, up, down = (inputs[n] for n in ("x", "weights", "gate", "up", "down"))
+    ids = torch.tensor([[0, 3]]).expand(T, 2).contiguous()
+    got = Fast(BATCH).experts(x, Routed(ids, weights), Bank(gate=gate, up=up, down=down))
+    for token in range(T):
+        expected = torch.zeros(16, dtype=torch.float64)
+        for place, expert in enumerate((0, 3)):
+            middle = torch.nn.functional.silu(gate[expert] @ x[token]) * (up[expert] @ x[token])
+            expected = expected + weights[token, place] * (down[expert] @ middle)
+        torch.testing.assert_close(got[token], expected)
+
+
 def test_what_fast_does_not_know_is_refused() -> None:
     fast, x = Fast(BATCH), torch.zeros(T, 8)
     with pytest.raises(InputError, match="sinks"):
