@@ -205,6 +205,18 @@ def test_a_data_set_is_filtered_and_every_drop_is_counted(tmp_path):
     assert "| leaks | 2 |" in (tmp_path / "clean" / "README.md").read_text()
 
 
+def test_tasks_that_share_most_words_are_different_and_the_same_task_is_one(tmp_path):
+    kinds = ", ".join(f"kind number {i}" for i in range(30))
+    asked = [(f"Which of {kinds} is the {thing}?", "1") for thing in ("fox", "oak", "fox")]
+    documents.write(
+        tmp_path / "set",
+        [task(question, answer, answer) for question, answer in asked],
+        lambda folder, shards: None,
+    )
+    job = Filtering(sources=[tmp_path / "set"], output=tmp_path / "o", filters=[], near=Near(0.8))
+    assert job.run().documents == 2
+
+
 def test_filtering_twice_drops_nothing_more(tmp_path):
     planted(tmp_path / "set")
     for source, output in (("set", "once"), ("once", "twice")):

@@ -62,8 +62,8 @@ def filter(
     cut_off
         A text that reached its longest length is trimmed to its last whole sentence, or dropped.
     duplicates
-        Texts that share this much of their runs of five words are one: the first stays. 0: not
-        looked for.
+        Texts that share this much of their runs of five words are one: the first stays; of tasks
+        only equal ones are. 0: not looked for.
     held_out
         Data sets or files of questions that a model is tested with: what gives them away is
         dropped. Templates of our own tests always are.

@@ -8,11 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from farthing.learn import card, documents
+import numpy as np
+
+from farthing.learn import card, documents, grams
 from farthing.learn.card import Card, Dropped, Parent, Tally
 from farthing.learn.documents import Document, Shard
 from farthing.learn.filters import Filter, changed
-from farthing.learn.minhash import Near, signature
+from farthing.learn.minhash import Near, Signature, of_shingles, signature
 
 EXAMPLES = 5
 MADE_BY = "farthing learn data filter"
@@ -114,7 +116,7 @@ class Filtering:
         """All signatures have to be known before the first document can be let through: documents
         wait in a file."""
         for document in found:
-            near.add(signature(document.body))
+            near.add(mark(document))
             spool.write(documents.encode(document) + b"\n")
         total = spool.tell()
         spool.seek(0)
@@ -139,6 +141,14 @@ class Filtering:
         if not self.as_text or document.text is not None:
             return document
         return changed(document, messages=None, text=document.written)
+
+
+def mark(document: Document) -> Signature:
+    """What near-duplicates are known by. Two tasks are different questions even where they share
+    most of their words: only the same one is one."""
+    if document.answer is None:
+        return signature(document.body)
+    return of_shingles(np.array([grams.number(document.body)], np.uint64))
 
 
 class Reader:

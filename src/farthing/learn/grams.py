@@ -58,9 +58,13 @@ def shingles(text: str, n: int) -> Hashes:
     return np.unique(grams(hashes, max(1, min(n, len(hashes)))))
 
 
+def number(text: str) -> int:
+    """64 bits of a text as it stands."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
 def _hash(word: str) -> int:
     found = _known.get(word)
     if found is None:
-        found = int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
-        _known[word] = found
+        found = _known[word] = number(word)
     return found

@@ -49,17 +49,15 @@ class Near:
                 f"texts are near from {threshold:g} on; expected a share from {LEAST:g} to {MOST:g}"
             )
         self.threshold = threshold
-        self._signatures: list[Signature] = []
+        self._held = bytearray()
 
     def add(self, signature: Signature) -> None:
-        self._signatures.append(signature)
+        self._held += signature.tobytes()
 
     def first_of(self) -> NDArray[np.int64]:
         """[N]: an earlier text, itself kept, that this one is near to; -1 for one to keep."""
-        found = np.full(len(self._signatures), -1, np.int64)
-        if not len(found):
-            return found
-        signatures = np.stack(self._signatures)
+        signatures = np.frombuffer(self._held, np.uint32).reshape(-1, SIZE)
+        found = np.full(len(signatures), -1, np.int64)
         groups = meetings(signatures)
         kept: dict[int, list[int]] = {}
         for index in np.flatnonzero((groups >= 0).any(1)):
@@ -76,9 +74,9 @@ class Near:
         return found
 
 
-def meetings(signatures: NDArray[np.uint32]) -> NDArray[np.int64]:
+def meetings(signatures: NDArray[np.uint32]) -> NDArray[np.int32]:
     """[N, BANDS]: a number for each group of two or more that are equal in a band; -1: alone."""
-    groups = np.full((len(signatures), BANDS), -1, np.int64)
+    groups = np.full((len(signatures), BANDS), -1, np.int32)
     begun = 0
     for band in range(BANDS):
         keys = folded(signatures[:, band * ROWS : (band + 1) * ROWS])
