@@ -14,7 +14,7 @@ from transformers.modeling_layers import MtpModel
 from farthing import models, store
 from farthing.cli import main
 from farthing.errors import FormatError, InputError
-from farthing.learn import pretrained, publish
+from farthing.learn import agreement, pretrained, publish
 from farthing.learn import tokenizer as learn
 from farthing.models.deepseek_mtp import next_token_tensors
 from learn.toy_models import FAMILIES, as_in_checkpoints, leaves, with_next_token
@@ -36,6 +36,33 @@ def made(case: str, **more: Any) -> tuple[dict[str, Any], Any, dict[str, Tensor]
     family, changes = (FAMILIES | TOO)[case]
     config, theirs = checkpoint(family, **(changes | {"vocab_size": VOCABULARY} | more))
     return config, theirs, leaves(theirs.state_dict(), config)
+
+
+SPARSE = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+LATENT = {
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 16,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 16,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 2,
+    "n_shared_experts": 1,
+    "moe_intermediate_size": 16,
+    "first_k_dense_replace": 1,
+}
+SPOKEN: dict[str, dict[str, Any]] = {
+    "deepseek_v2": LATENT,
+    "deepseek_v3": LATENT | {"n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.0},
+    "llama": {},
+    "mistral": {},
+    "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "olmoe": {"num_experts": 4, "num_experts_per_tok": 2},
+    "qwen2": {},
+    "qwen2_moe": SPARSE | {"shared_expert_intermediate_size": 32},
+    "qwen3": {},
+    "qwen3_moe": SPARSE,
+}
+"""The least that a recipe has to say of a family."""
 
 
 def with_head(theirs: Any, config: dict[str, Any]) -> dict[str, Tensor]:
@@ -64,6 +91,32 @@ def test_transformers_answers_alike(case: str, tokenizer: Path, tmp_path: Path) 
         assert torch.equal(again.state_dict()[name], tensor), name
     tokens = some_tokens(40)
     np.testing.assert_array_equal(their_logits(again.eval(), tokens), their_logits(theirs, tokens))
+
+
+@pytest.mark.parametrize("family", publish.ARCHITECTURES)
+def test_what_a_recipe_leaves_unsaid_is_said(family: str, tokenizer: Path, tmp_path: Path) -> None:
+    """The defaults of transformers are not the page's: nothing may be left to them."""
+    least = {
+        "model_type": family,
+        "vocab_size": VOCABULARY,
+        "hidden_size": 48,
+        "intermediate_size": 80,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
+        "max_position_embeddings": 128,
+    }
+    config = least | SPOKEN[family]
+    folder = publish.folder(config, random_weights(config), tokenizer, tmp_path / "out")
+
+    theirs, loading = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
+    )
+
+    assert not any(loading.values()), loading
+    tokens, found = some_tokens(40), pretrained.read(folder)
+    expected = their_logits(theirs.eval(), tokens)
+    ours = agreement.logits(config, found.weights, tokens).numpy()
+    np.testing.assert_allclose(ours, expected, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("copies", [False, True])

@@ -23,26 +23,12 @@ from farthing.errors import FormatError, InputError
 from farthing.formats.hf import SINGLE, TEMPLATE, TOKENIZER
 from farthing.formats.hf_published import EMBEDDING, HEAD, published
 from farthing.formats.safetensors import Head, Writer
+from farthing.learn.published_config import ARCHITECTURES, explicit
 from farthing.models.deepseek_mtp import next_token_tensors
 from farthing.store.space import clear_when_full, need
 from farthing.tokenizer import Tokenizer
 from farthing.weight import f32_to_bf16
 
-ARCHITECTURES = {
-    "deepseek_v2": "DeepseekV2ForCausalLM",
-    "deepseek_v3": "DeepseekV3ForCausalLM",
-    "llama": "LlamaForCausalLM",
-    "mistral": "MistralForCausalLM",
-    "mixtral": "MixtralForCausalLM",
-    "olmoe": "OlmoeForCausalLM",
-    "qwen2": "Qwen2ForCausalLM",
-    "qwen2_moe": "Qwen2MoeForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-    "qwen3_moe": "Qwen3MoeForCausalLM",
-}
-"""Families that are written; each is held to transformers by a test."""
-STALE = ("dtype", "transformers_version", "_name_or_path", "pad_token_id")
-"""Fields of config.json that spoke of other files."""
 GENERATION = "generation_config.json"
 KEYS, VALUES, BOTH = "k_b_proj.weight", "v_b_proj.weight", "kv_b_proj.weight"
 
@@ -177,9 +163,7 @@ def _texts(config: Mapping[str, Any], tokenizer: Path, layers: int) -> dict[str,
     bos, eos = (opened.special_id(f"{name}_token") for name in ("bos", "eos"))
     if GENERATION not in files:
         files[GENERATION] = json.dumps({"bos_token_id": bos, "eos_token_id": eos}, indent=2)
-    made = {name: value for name, value in config.items() if name not in STALE}
-    made["architectures"] = [ARCHITECTURES[str(config["model_type"])]]
-    made |= {"bos_token_id": bos, "eos_token_id": eos, "torch_dtype": "bfloat16"}
+    made = explicit(config) | {"bos_token_id": bos, "eos_token_id": eos}
     if config["model_type"] == "deepseek_v3":
         made["num_nextn_predict_layers"] = layers
     files["config.json"] = json.dumps(made, indent=2)
