@@ -18,7 +18,7 @@ SOURCE = str(Path(farthing.__file__).parents[1])
 RUN_TOY = Path(__file__).parents[1] / "server" / "run_toy.py"
 MAIN = "import sys; from farthing.cli import main; sys.exit(main())"
 
-Reply = tuple[int, bytes]
+Reply = tuple[int, bytes] | tuple[int, bytes, dict[str, str]]
 
 
 @contextmanager
@@ -72,10 +72,11 @@ def endpoint(reply: Callable[[dict[str, Any]], Reply]) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            status, content = reply(json.loads(body))
+            status, content, *more = reply(json.loads(body))
             with suppress(ConnectionError):  # a sampler that stops leaves at once
                 self.send_response(status)
-                self.send_header("content-length", str(len(content)))
+                for name, value in ({"content-length": len(content)} | dict(*more)).items():
+                    self.send_header(name, str(value))
                 self.end_headers()
                 self.wfile.write(content)
 
