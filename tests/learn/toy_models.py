@@ -39,6 +39,24 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "Qwen3": ("qwen3", LITTLE | {"head_dim": 16}),
     "Mistral, window": ("mistral", LITTLE | {"sliding_window": 9}),
+    "Qwen2": ("qwen2", LITTLE),
+    "Qwen2-MoE, a gate on the shared": (
+        "qwen2_moe",
+        LITTLE | QWEN3_MOE | {"shared_expert_intermediate_size": 40},
+    ),
+    "Mixtral": ("mixtral", LITTLE | {"num_local_experts": 4}),
+    "OLMoE": ("olmoe", LITTLE | QWEN3_MOE | {"pad_token_id": None, "eos_token_id": None}),
+    "GLM-4-MoE": (
+        "glm4_moe",
+        LITTLE | GROUPS | EXPERTS | {"head_dim": 16, "use_qk_norm": True, "attention_bias": True},
+    ),
+    "Granite-MoE, its multipliers": (
+        "granitemoe",
+        LITTLE
+        | {"intermediate_size": 40, "num_local_experts": 8, "num_experts_per_tok": 3}
+        | {"embedding_multiplier": 2.5, "residual_multiplier": 0.75}
+        | {"attention_multiplier": 0.4, "logits_scaling": 1.5},
+    ),
 }
 
 
