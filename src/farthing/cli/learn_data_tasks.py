@@ -13,8 +13,8 @@ def tasks(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     count: int = 100_000,
-    kinds: tuple[str, ...] = (),
-    languages: tuple[Literal["en", "zh"], ...] = ("en", "zh"),
+    kinds: str = "tasks",
+    languages: str = "en,zh",
     seed: int = 0,
     split: Literal["train", "test"] = "train",
     questions: Annotated[bool, Parameter(negative=())] = False,
@@ -28,6 +28,7 @@ def tasks(
     Examples:
 
         farthing learn data tasks -o data/tasks --count 1000000
+        farthing learn data tasks -o data/texts --kinds texts --languages zh
         farthing learn data tasks -o data/held-out --split test --count 2000 --seed 1
         farthing learn data tasks -o tests --questions --count 200
         farthing eval mite --chat --tokens 0 --tasks tests/arithmetic-en.jsonl
@@ -39,9 +40,10 @@ def tasks(
     count
         How many documents; with --questions, how many of each kind and language.
     kinds
-        Which of them; all tasks if none is named. "texts" stands for all texts made by grammar.
+        Which of them, joined by commas; "tasks" stands for all tasks, "texts" for all texts made by
+        grammar.
     languages
-        en, zh or both.
+        en, zh, or en,zh.
     seed
         Decides all that is drawn.
     split
@@ -54,11 +56,12 @@ def tasks(
     """
     from farthing.learn.tasks import files
 
+    asked, spoken = kinds.split(","), languages.split(",")
     if questions:
-        paths = files.questions(output, kinds, languages, count, seed)
+        paths = files.questions(output, asked, spoken, count, seed)
         told = {"folder": str(output), "files": [path.name for path in paths], "questions": count}
     else:
-        shards = files.write(output, kinds, languages, count, seed, split, command.text())
+        shards = files.write(output, asked, spoken, count, seed, split, command.text())
         told = {"folder": str(output), "files": [one.name for one in shards], "documents": count}
     if as_json:
         print(json.dumps(told))

@@ -13,6 +13,8 @@ from farthing.evaluate.tasks.share import share
 from farthing.evaluate.tasks.types import Answers, Sample, Score, Told, counted
 
 KEYS = {"question", "prompt", "answer"}
+SPARE = 8
+"""Tokens beyond the longest answer: its end, and what is spelled in more."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -30,10 +32,11 @@ class Exact(msgspec.Struct, frozen=True, kw_only=True):
     extract: str | None = None
     """A pattern to find in what is written: its first group is compared, or all of it."""
     max_tokens: int = 32
+    """Of an answer, unless the longest that is expected needs more."""
 
     def scores(self, model: Answers, told: Told) -> list[Score]:
         prompts = [asking.prompt(model.tokenizer, i.text, chat=self.chat) for i in self.items]
-        sample = Sample(max_tokens=self.max_tokens, stop=() if self.chat else ("\n",))
+        sample = Sample(max_tokens=self.room(model), stop=() if self.chat else ("\n",))
         began = perf_counter()
         written = model.generate(prompts, sample, counted(told, self.name, len(prompts)))
         seconds = perf_counter() - began
@@ -55,6 +58,12 @@ class Exact(msgspec.Struct, frozen=True, kw_only=True):
             sha256=asking.digest(asked),
         )
         return [score]
+
+    def room(self, model: Answers) -> int:
+        """Tokens that are enough for any answer expected, its end included."""
+        longest = max((item.answer for item in self.items), key=len)
+        needed = len(model.tokenizer.encode(longest))
+        return self.max_tokens if needed < self.max_tokens else needed + SPARE
 
     def found(self, text: str) -> str | None:
         """The answer in what was written; None if the pattern is not in it."""

@@ -78,8 +78,8 @@ def grouped(
     kinds: Sequence[str], languages: Sequence[str]
 ) -> dict[tuple[str, str], tuple[Family, ...]]:
     """Families by kind and language, each as often as its share."""
-    _known("kind", kinds, KINDS)
-    _known("language", languages, LANGUAGES)
+    known("kind", kinds, KINDS)
+    known("language", languages, LANGUAGES)
     found: dict[tuple[str, str], tuple[Family, ...]] = {}
     for family in FAMILIES:
         if family.kind in kinds and family.language in languages:
@@ -90,8 +90,9 @@ def grouped(
     return found
 
 
-def _known(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
-    wrong = [name for name in asked if name not in known]
+def known(what: str, asked: Sequence[str], held: Sequence[str]) -> None:
+    """Raises InputError naming what is not known, and what is."""
+    wrong = [name for name in asked if name not in held]
     if wrong or not asked:
         found = ", ".join(map(repr, wrong)) or "none"
-        raise InputError(f"{what} {found:.200} is not known; known are {', '.join(known)}")
+        raise InputError(f"{what} {found:.200} is not known; known are {', '.join(held)}")

@@ -14,6 +14,8 @@ from farthing.learn.tasks.texts import texts
 from farthing.learn.tasks.types import Sample, Split
 
 MADE_BY = "farthing learn data tasks"
+LICENCE = "apache-2.0"
+"""Of what farthing's own generators write: as of farthing."""
 TRIES = 50
 """Samples drawn for every distinct question wanted."""
 
@@ -44,17 +46,22 @@ def write(
     settings = {"kinds": ", ".join(kinds), "seed": seed, "split": split}
 
     def finish(draft: Path, shards: list[Shard]) -> None:
-        told = tally.card(name=folder.name, made_by=made_by, files=shards, settings=settings)
+        told = tally.card(
+            name=folder.name,
+            made_by=made_by,
+            files=shards,
+            settings=settings,
+            licence=LICENCE,
+        )
         card.write(draft, told)
 
     return documents.write(folder, tally.over(made), finish)
 
 
 def named(kinds: Sequence[str]) -> Sequence[str]:
-    """All tasks where none is named; all texts for "texts"."""
-    if tuple(kinds) == ("texts",):
-        return TEXTS
-    return kinds or KINDS
+    """All tasks for "tasks", all texts for "texts"."""
+    groups = {"tasks": KINDS, "texts": TEXTS}
+    return [one for kind in kinds for one in groups.get(kind, (kind,))]
 
 
 def questions(
@@ -64,11 +71,12 @@ def questions(
 
     Raises InputError if the folder exists, or a kind has not so many questions.
     """
+    groups = grouped(named(kinds), languages)
     if folder.exists():
         raise InputError(f"{folder} exists; remove it, or choose another folder")
     made = {
         folder / f"{kind}-{language}.jsonl": distinct(kind, language, count, seed)
-        for kind, language in grouped(kinds or KINDS, languages)
+        for kind, language in groups
     }
     draft = folder.with_name(f".{folder.name}.partial")
     draft.mkdir(parents=True)

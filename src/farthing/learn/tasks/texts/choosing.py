@@ -5,6 +5,7 @@ from random import Random
 
 from farthing.errors import InputError
 from farthing.learn.documents import Document
+from farthing.learn.tasks.choosing import LANGUAGES, known
 from farthing.learn.tasks.fields import pick
 from farthing.learn.tasks.texts import (
     entries_en,
@@ -42,10 +43,8 @@ def texts(
 
     Raises InputError for a kind that is not known, or that no language asked for has.
     """
-    wrong = [kind for kind in kinds if kind not in KINDS]
-    if wrong or not kinds:
-        found = ", ".join(map(repr, wrong)) or "none"
-        raise InputError(f"kind {found:.200} is not known; known are {', '.join(KINDS)}")
+    known("kind", kinds, KINDS)
+    known("language", languages, LANGUAGES)
     held = {key: plots for key, plots in PLOTS.items() if key[0] in kinds and key[1] in languages}
     if not held:
         raise InputError(f"no text of kind {', '.join(kinds)} is in {', '.join(languages)}")
