@@ -5,6 +5,7 @@ import torch
 
 from farthing.learn import recipe, work
 from farthing.learn.corpus import Corpus
+from farthing.learn.losses import losses
 from farthing.learn.run import Run, imbalances
 from learn import toy_run
 
@@ -48,6 +49,29 @@ def test_a_few_steps_learn_something(family, matrices, tmp_path):
     assert (told[0].sequence is None) == (family not in ROUTERS)
     total = sum(weight.numel() for weight in run.parameters.weights().values())
     assert work.count(model, next_token=False).parameters == total
+
+
+def test_the_gradient_is_that_of_the_losses_means(tmp_path, monkeypatch):
+    """Main, next-token and sequence-wise, each a mean over what counts of the whole batch."""
+    still = {"optimizer": {"clip": 0.0}, "balance": {"rate": 0.0}}
+    path = toy_run.recipe(tmp_path, dtype="fp32", next_token={}, **still)
+    plan = recipe.read(path)
+    run = Run(plan, [Corpus.open(tmp_path / "train")])
+    monkeypatch.setattr(run.optimizers, "step", lambda rate: None)
+    told = run.step()
+    weights = run.parameters.weights()
+    batch = run.rows.take(0, plan.rows)
+    found = losses(plan.model, weights, batch)
+    main = found.main / batch.learned[:, :-1].sum()
+    further = found.next_token / (batch.learned[:, :-1] & batch.learned[:, 1:]).sum()
+    torch.testing.assert_close(
+        torch.tensor([told.loss, told.next_token]), torch.stack([main, further]).detach()
+    )
+    total = main + 0.3 * further + 1e-4 * found.sequence
+    names = [name for name, weight in weights.items() if weight.requires_grad]
+    expected = torch.autograd.grad(total, [weights[name] for name in names])
+    for name, gradient in zip(names, expected, strict=True):
+        torch.testing.assert_close(weights[name].grad, gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_a_batch_in_parts_is_the_same_step(tmp_path):

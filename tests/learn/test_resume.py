@@ -23,7 +23,9 @@ ASKED = ("--threads", "1", "--json")
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("recipe")
-    return toy_run.recipe(folder, STEPS, next_token={})
+    toy_run.data(folder / "more", seed=2)
+    train = [{"path": "train"}, {"path": "more", "share": 0.5}]
+    return toy_run.recipe(folder, STEPS, next_token={}, data={"train": train})
 
 
 @pytest.fixture(scope="module")
