@@ -31,6 +31,7 @@ QWEN3_MOE = toy_run.DENSE | {
 LONELY = toy_run.SPARSE | {"n_routed_experts": 32, "num_experts_per_tok": 1}
 CASES: dict[str, dict[str, Any]] = {
     "experts, latents and a next-token head": EXACT,
+    "two passes each": EXACT | {"batch": {"tokens": 256, "together": 64}},
     "dense": {"dtype": "fp32", "model": toy_run.DENSE},
     "experts without a correction": {"dtype": "fp32", "model": QWEN3_MOE},
     "a process whose experts get no token": EXACT

@@ -65,11 +65,11 @@ class Together(Run):
     """A Run that all processes step at once. Every method is to be called by all of them."""
 
     def __init__(self, recipe: Recipe, corpora: Sequence[Corpus], device: torch.device) -> None:
-        self.device, self.processes = device, dist.get_world_size()
+        self.device, self.processes, self.passed = device, dist.get_world_size(), 0
         divides(recipe, self.processes)
         super().__init__(recipe, corpora)
         mesh = init_device_mesh(device.type, (self.processes,))
-        self.whole = sharded(self.parameters.to(device), mesh)
+        self.whole: Any = sharded(self.parameters.to(device), mesh)
         self.optimizers = Sharded(self.parameters, recipe.optimizer, self.direction)
 
     def direction(self, ahead: Tensor) -> Tensor:
@@ -120,6 +120,11 @@ class Together(Run):
         super().take(Checkpoint(state.step, tensors, state.run))
 
     def _pass(self, batch: Batch, counts: Sequence[int], passes: int) -> Losses:
+        self.passed += 1
+        last = self.passed % (passes // self.processes) == 0
+        # until a step's last pass, parameters stay gathered and gradients are added up in place
+        self.whole.set_requires_gradient_sync(last)
+        self.whole.set_reshard_after_backward(last)
         kept: list[Losses] = []
 
         def call(weights: Mapping[str, Any]) -> Tensor:
