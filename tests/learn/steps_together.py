@@ -1,4 +1,4 @@
-"""For torchrun: steps of runs, told as JSON. [{recipe, steps, from: a checkpoint or null}, ...]"""
+"""For torchrun: steps of runs, told as JSON. [{recipe, steps, from: a checkpoint}, ...]"""
 
 import json
 import sys
@@ -29,8 +29,7 @@ def main() -> None:
     with joined() as device:
         for job in json.loads(sys.argv[1]):
             run = together(Plan.read(Path(job["recipe"])), device)
-            if job["from"]:
-                run.resume(checkpoint.load(Path(job["from"])))
+            run.resume(checkpoint.load(Path(job["from"])))
             lines, state = told(run, job["steps"]), run.state()
             assert bool(state.tensors) == (dist.get_rank() == 0)
             if state.tensors:
