@@ -16,7 +16,7 @@ SOURCES := pyproject.toml $(NATIVE) \
 	$(shell find src -type f -not -name '*.so' -not -path '*/__pycache__/*')
 
 .PHONY: help install serve test test-slow check format dev bench bench-peers bench-peers-moe \
-	bench-quality headline clean
+	bench-quality bench-learn headline clean
 
 help:
 	@echo 'make serve      install, fetch $(MODEL), serve it on http://$(HOST):$(PORT)'
@@ -27,6 +27,7 @@ help:
 	@echo 'make bench-peers  the same beside llama.cpp and OpenVINO (PEERS=--quick: 6 minutes)'
 	@echo 'make bench-peers-moe  random weights of a mixture of experts beside llama.cpp (PEERS=--quick)'
 	@echo 'make bench-quality  what quantizing loses, beside llama.cpp'"'"'s quantizer (PEERS=--quick)'
+	@echo 'make bench-learn  tokens/s of training, beside transformers'"'"' Trainer (PEERS=--quick)'
 	@echo 'make headline   what an answer costs and keeps, beside transformers in bf16 (PEERS=--quick)'
 	@echo 'make dev        build the extension in place, for PYTHONPATH=src'
 	@echo 'make install    only install, into $(VENV); then ./farthing --help'
@@ -70,6 +71,10 @@ bench-peers-moe: install
 bench-quality: install
 	@$(RUN) -c 'import gguf' 2>/dev/null || $(PIP) install '.[gguf]'
 	$(RUN) peers/quality.py $(PEERS)
+
+# Some twenty minutes, most of them to find what the Trainer is fastest with; --quick five.
+bench-learn: $(VENV)/.test
+	$(RUN) peers/learn.py $(PEERS)
 
 # transformers and torch are what it races: they come with what the tests need.
 headline: $(VENV)/.test

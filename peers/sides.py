@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -30,8 +31,17 @@ class Recipe:
 
 
 class Side:
-    def __init__(self, recipe: Recipe, threads: int, logs: Path, *, search: bool) -> None:
-        self.recipe, self.name = recipe, recipe.name
+    def __init__(
+        self,
+        recipe: Recipe,
+        threads: int,
+        logs: Path,
+        *,
+        search: bool,
+        patience: float = PATIENCE,
+    ) -> None:
+        """Whoever does not answer within `patience` seconds has failed."""
+        self.recipe, self.name, self.patience = recipe, recipe.name, patience
         self.log = logs / f"{recipe.name.replace(' ', '-')}.log"
         how = "search" if search else "first"
         words = [
@@ -52,15 +62,17 @@ class Side:
 
     def __exit__(self, *_: object) -> None:
         assert self.process.stdin
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # it died, and what it said last is on its way out
+            self.process.stdin.close()
         self.process.wait(PATIENCE)
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # a dead side is told of below
+            self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self.process.stdin.flush()
         # One line answers one line, so that nothing lies unseen in the reader's buffer here.
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        ready, _, _ = select.select([self.process.stdout], [], [], self.patience)
         line = self.process.stdout.readline() if ready else ""
         if not line:
             said = self.log.read_text()[-2000:]
