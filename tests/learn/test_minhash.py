@@ -7,7 +7,7 @@ import pytest
 
 from farthing.errors import InputError
 from farthing.learn import grams
-from farthing.learn.minhash import BANDS, Near, meetings, of_shingles, signature
+from farthing.learn.minhash import BANDS, ROWS, SIZE, Near, meetings, of_shingles, signature
 
 VOCABULARY = [f"word{i}" for i in range(2000)]
 
@@ -93,6 +93,19 @@ def test_texts_that_meet_in_no_band_are_alone():
     chance = random.Random(3)
     groups = meetings(np.stack([signature(text(chance)) for _ in range(50)]))
     assert groups.shape == (50, BANDS) and (groups == -1).all()
+
+
+def test_two_that_meet_in_one_band_are_near_only_if_they_share_enough():
+    """b and c share 101 of 120 values but only one whole band, and a stands in it as well."""
+    a, b = np.arange(SIZE, dtype=np.uint32), np.arange(SIZE, dtype=np.uint32) + 1000
+    b[:ROWS] = a[:ROWS]
+    c = b.copy()
+    c[ROWS::ROWS] = 7
+    assert (b == c).sum() == 101
+    near = Near(0.8)
+    for one in (a, b, c):
+        near.add(one)
+    assert near.first_of().tolist() == [-1, -1, 1]
 
 
 def test_a_threshold_out_of_reach_is_refused():

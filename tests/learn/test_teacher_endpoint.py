@@ -86,8 +86,12 @@ def test_a_busy_endpoint_is_given_the_pause_it_asks_for(monkeypatch):
 
 def test_a_redirect_is_not_followed_and_a_flood_is_not_read():
     """A key would go elsewhere."""
-    with endpoint(lambda body: (307, b"")) as url, pytest.raises(InputError, match="HTTP 307"):
-        ask(url)
+    with endpoint(lambda body: answer()) as there:
+        away = {"location": f"{there}/v1/chat/completions"}
+        with endpoint(lambda body: (307, b"", away)) as url:
+            assert ask(there).usage.completion_tokens == 5
+            with pytest.raises(InputError, match="HTTP 307"):
+                ask(url)
     flood = b" " * (LARGEST + 1)
     with endpoint(lambda body: (200, flood)) as url, pytest.raises(InputError, match="16 MiB"):
         ask(url)

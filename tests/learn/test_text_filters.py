@@ -3,15 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from teachers import verb
 
 from farthing.errors import FormatError, InputError
-from farthing.learn import card, documents, filters, tasks
+from farthing.learn import card, documents, filters, grams, leaks, tasks
 from farthing.learn.documents import Document, Message
 from farthing.learn.filtering import Filtering
 from farthing.learn.leaks import Leaks
 from farthing.learn.minhash import Near
+from farthing.learn.tasks import Family
 
 PROSE = (
     "The old sailor had lived in the village for many years, and he knew every child by name. When"
@@ -43,6 +45,11 @@ DROPPED = {
     "a long text": (filters.Length(40, 90), chat(PROSE * 3), "over 90 words"),
     "lines again and again": (filters.Repetition(), chat("Yes, he said.\n" * 9), "lines"),
     "a loop": (filters.Repetition(), chat(PROSE + " and so he went" * 12), "again and again"),
+    "two words in every sentence": (
+        filters.Repetition(),
+        chat(" ".join(f"So he {word}." for word in PROSE.split())),
+        "one run of 2 words",
+    ),
     "a passage twice": (filters.Repetition(), chat(PROSE + " Then: " + PROSE), "runs of 5 words"),
     "a Chinese loop": (filters.Repetition(), chat(CHINESE * 3, language="zh"), "again"),
     "Chinese for English": (filters.Language(), chat(CHINESE), "not in en"),
@@ -147,6 +154,28 @@ def test_a_planted_leak_is_found(case):
     assert isinstance(Leaks(HELD_OUT)(LEAKED[case]), str)
 
 
+def test_the_words_of_a_test_template_are_a_leak_without_any_held_out_text():
+    family = Family(
+        kind="sum",
+        language="en",
+        name="x",
+        draw=lambda chance: ({}, ""),
+        train=("Please add {a} and {b} for me, and say nothing else at all about it, thank you",),
+        test=("Please add {a} and {b} " + " ".join(f"word{i}" for i in range(20)),),
+    )
+    found = leaks.fragments(13, [family])
+    assert len(found) == 20 - 13 + 1
+    own = leaks.fragments(13)
+    text = next(
+        part
+        for one in tasks.FAMILIES
+        for template in one.test
+        for part in leaks.FIELD.split(template)
+        if np.isin(grams.grams(grams.hashed(grams.words(part)), 13), own).any()
+    )
+    assert "words in a row" in str(Leaks()(chat(text)))
+
+
 def test_twelve_words_are_no_leak_and_the_length_of_a_run_is_bounded():
     fine = chat("Note: when the storm came in the autumn it was he who.")
     assert Leaks(HELD_OUT)(fine) is fine
@@ -157,10 +186,10 @@ def test_twelve_words_are_no_leak_and_the_length_of_a_run_is_bounded():
 
 def test_every_sample_of_the_test_split_is_a_leak_even_without_its_label():
     held = [sample.document() for sample in tasks.samples(count=200, seed=2, split="test")]
-    leaks = Leaks(held)
+    filter = Leaks(held)
     for document in held:
-        assert isinstance(leaks(document), str)
-        assert isinstance(leaks(filters.changed(document, template=None)), str)
+        assert isinstance(filter(document), str)
+        assert isinstance(filter(filters.changed(document, template=None)), str)
 
 
 def planted(folder: Path) -> Path:

@@ -5,7 +5,7 @@ that shares a long run of words with a held-out text (13, as GPT-3's, 2005.14165
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from farthing.errors import InputError
 from farthing.learn import documents, grams, tasks
 from farthing.learn.documents import Document
 from farthing.learn.grams import Hashes
+from farthing.learn.tasks import Family
 
 LEAST, MOST = 5, 50
 FIELD = re.compile(r"\{[^{}]*\}")
@@ -98,10 +99,10 @@ def of_test(template: str) -> bool:
     return template.rpartition("/")[2].startswith("test-")
 
 
-def fragments(run: int) -> Hashes:
-    """Runs of words that our test templates have and no template of the training has."""
+def fragments(run: int, families: Sequence[Family] = tasks.FAMILIES) -> Hashes:
+    """Runs of words that test templates have and no template of the training has."""
     test, train = (
-        [_runs(text, run) for family in tasks.FAMILIES for text in getattr(family, split)]
+        [_runs(text, run) for family in families for text in getattr(family, split)]
         for split in ("test", "train")
     )
     return np.setdiff1d(np.concatenate([*test, _none()]), np.concatenate([*train, _none()]))
