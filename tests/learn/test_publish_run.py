@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
 from farthing.cli import main
 from farthing.errors import FormatError, InputError, NotFound
+from farthing.formats.quality import Against, Interval, Loss, Row, Text
 from farthing.learn import checkpoint, evaluations, journal, pretrained
 from farthing.learn.release import Release
 from learn_texts import chat, data_set
@@ -122,6 +124,7 @@ def test_the_card_tells_what_the_run_measured(
         corpus["data"][0]["sha256"],
         "- tasks: 100 documents, `",
         "; kinds sort; seed 0; split train",
+        "| held | held out | 40 |",
         facts["recipe"],
         facts["data"][0],
         RECIPE.strip(),
@@ -135,10 +138,9 @@ def test_the_commands_of_the_card_make_the_same_weights_again(
     publish(place, "-o once --recipe toy.toml", capsys)
     card = (place / "once" / "README.md").read_text("utf-8")
     commands = card.split("```sh\n")[1].split("\n```")[0].splitlines()
-    assert len(commands) == 5
-    for name in ("data", "toy.toml"):
+    assert len(commands) == 6
+    for name in ("data", "other", "toy.toml"):
         (tmp_path / name).symlink_to(place / name)
-    (tmp_path / "held").symlink_to(place / "held")
     monkeypatch.chdir(tmp_path)
 
     for command in commands:
@@ -165,13 +167,37 @@ def test_what_eval_printed_stands_in_the_card(
     share = {"mean": 0.61, "low": 0.52, "high": 0.7}
     score = {"task": "sums", "metric": "exact match", "share": share, "chance": 0.0, "count": 90}
     more = {"items": [1.0], "tokens_in": 3, "kept": None}
-    told = {"model": "toy", "tasks": [score | more], "rows": []}
+    loss = Loss(
+        kl=Interval(1.8e-5, 3.6e-6, 3.7e-5),
+        kl_median=1e-6,
+        kl_p99=1e-4,
+        kl_max=1e-3,
+        same_top=Interval(0.991, 0.98, 1.0),
+        perplexity=Interval(9.5, 9.0, 10.0),
+        reference_perplexity=Interval(9.5, 9.0, 10.0),
+    )
+    row = Row(
+        levers={"activations": "bf16"},
+        against=Against("toy", "0" * 64, "fp32"),
+        text=Text("user: held.txt", "1" * 64, 4096),
+        loss=loss,
+        arithmetic="native",
+        isa="avx2",
+        numerics=1,
+        farthing="0.1.0",
+        measured="2026-11-22",
+    )
+    told = {"model": "toy", "tasks": [score | more], "rows": [msgspec.to_builtins(row)]}
     (place / "eval.json").write_text(json.dumps(told))
 
     publish(place, "-o scored --recipe toy.toml --eval eval.json", capsys)
 
     card = (place / "scored" / "README.md").read_text("utf-8")
     assert "| sums | exact match | 61.0 (52.0 to 70.0) % | 0% | 90 |" in card
+    assert (
+        "| activations bf16 | 1.8e-05 (3.6e-06 to 3.7e-05) | 99.10 (98.00 to 100.00) %"
+        " | 9.50 (9.00 to 10.00) | 4,096 tokens (user: held.txt) |"
+    ) in card
 
 
 def test_what_is_no_evaluation_is_refused(tmp_path: Path) -> None:

@@ -45,10 +45,10 @@ def answers(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     scores = [score for one in evaluations for score in one.tasks]
     if not scores:
         return
-    yield "## Right answers\n\nIn brackets: 95 % intervals, by bootstrap over the questions.\n"
+    yield "## Right answers\n\nIn brackets: 95 % intervals.\n"
     yield from row("task", "counted by", "right", "by chance", "questions")
     for score in scores:
-        share = span(score.share, 100, 1)
+        share = span(score.share, 100, ".1f")
         cells = (score.task, score.metric, f"{share} %", f"{score.chance:.0%}")
         yield "| " + " | ".join((*cells, f"{score.count:,}")) + " |"
     yield ""
@@ -63,8 +63,8 @@ def losses(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     yield from row("lossy", "KL", "same likeliest token", "perplexity", "measured on")
     for one in rows:
         levers = " + ".join(f"{name} {how}" for name, how in one.levers.items())
-        cells = (levers, span(one.loss.kl, 1, 5), f"{span(one.loss.same_top, 100, 2)} %")
-        perplexity, seen = span(one.loss.perplexity, 1, 2), f"{one.text.tokens:,} tokens"
+        cells = (levers, span(one.loss.kl, 1, ".2g"), f"{span(one.loss.same_top, 100, '.2f')} %")
+        perplexity, seen = span(one.loss.perplexity, 1, ".2f"), f"{one.text.tokens:,} tokens"
         yield "| " + " | ".join((*cells, perplexity, f"{seen} ({one.text.what})")) + " |"
     yield ""
 
@@ -75,6 +75,6 @@ def row(*names: str) -> Iterator[str]:
     yield "|---|" + "--:|" * (len(names) - 1)
 
 
-def span(of: Interval, times: float, digits: int) -> str:
-    mean, low, high = (f"{times * value:.{digits}f}" for value in (of.mean, of.low, of.high))
+def span(of: Interval, times: float, form: str) -> str:
+    mean, low, high = (format(times * value, form) for value in (of.mean, of.low, of.high))
     return f"{mean} ({low} to {high})"

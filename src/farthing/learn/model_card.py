@@ -35,7 +35,7 @@ class Made:
     """Of its steps up to this one."""
 
     corpora: Mapping[str, Corpus | None]
-    """Of the recipe's training paths; None where it is no longer at hand."""
+    """Of the recipe's paths, those held out too; None where it is no longer at hand."""
 
     price: MachinePrice
     evaluations: Sequence[Evaluation] = ()
@@ -139,17 +139,21 @@ def _data(made: Made) -> Iterator[str]:
     yield from row("corpus", "share of rows", "documents", "tokens", "bytes a token")
     total = sum(source.share for source in made.recipe.data.train)
     for source in made.recipe.data.train:
-        share, corpus = f"{source.share / total:.1%}", made.corpora[source.path]
-        if corpus is None:
-            yield f"| {source.path} | {share} | not at hand when this was written | | |"
-            continue
-        each = ", ".join(f"{n} {c['bytes_per_token']}" for n, c in _languages(corpus).items())
-        cells = (source.path, share, f"{corpus.documents:,}", f"{len(corpus.tokens):,}", each)
-        yield "| " + " | ".join(cells) + " |"
+        yield _corpus(source.path, f"{source.share / total:.1%}", made.corpora[source.path])
+    for source in made.recipe.data.held_out:
+        yield _corpus(source.path, "held out", made.corpora[source.path])
     yield ""
     for one in _sources(made):
         yield from _source(one, "")
     yield ""
+
+
+def _corpus(name: str, share: str, corpus: Corpus | None) -> str:
+    if corpus is None:
+        return f"| {name} | {share} | not at hand when this was written | | |"
+    each = ", ".join(f"{n} {c['bytes_per_token']}" for n, c in _languages(corpus).items())
+    cells = (name, share, f"{corpus.documents:,}", f"{len(corpus.tokens):,}", each)
+    return "| " + " | ".join(cells) + " |"
 
 
 def _sources(made: Made) -> list[Line]:

@@ -114,7 +114,7 @@ class Release:
 
     def _corpora(self) -> dict[str, Corpus | None]:
         found: dict[str, Corpus | None] = {}
-        for source in self.recipe.data.train:
+        for source in (*self.recipe.data.train, *self.recipe.data.held_out):
             path = self.path.parent / source.path
             try:
                 found[source.path] = Corpus.open(path)
