@@ -167,8 +167,7 @@ NB_MODULE(_native, module) {
           "attend",
           [](Model& m, size_t q, size_t k, size_t v, size_t layer, size_t heads, size_t kv_heads,
              size_t width, float scale, size_t window, std::optional<Row<float>> sinks, size_t out,
-             std::optional<Row<float>> shift, std::optional<Row<float>> feedback,
-             std::optional<Row<float>> middle) {
+             std::optional<Row<float>> shift, std::optional<Row<float>> feedback) {
             require(kv_heads && heads && heads % kv_heads == 0,
                     "heads must be a multiple of kv heads");
             require(window <= kMost, "a window is too long");
@@ -179,19 +178,16 @@ NB_MODULE(_native, module) {
                     "a shift has one entry for each number of the keys");
             require(!feedback || feedback->shape(0) == kv_heads * width * width,
                     "feedback is a matrix for each kv head");
-            require(!middle || middle->shape(0) == kv_heads * width,
-                    "a middle has one entry for each number of the values");
             m.program.op(Attend{m.floats(q, width, heads), m.floats(k, width, kv_heads),
                                 m.floats(v, width, kv_heads), layer, heads, kv_heads, width, width,
                                 scale, window, sinks ? vector_of(*sinks) : std::vector<float>{},
                                 false, m.floats(out, width, heads),
                                 shift ? vector_of(*shift) : std::vector<float>{},
-                                feedback ? vector_of(*feedback) : std::vector<float>{},
-                                middle ? vector_of(*middle) : std::vector<float>{}});
+                                feedback ? vector_of(*feedback) : std::vector<float>{}});
           },
           nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
           nb::arg(), nb::arg().none(), nb::arg(), nb::arg("shift") = nb::none(),
-          nb::arg("feedback") = nb::none(), nb::arg("middle") = nb::none())
+          nb::arg("feedback") = nb::none())
       .def("tap", [](Model& m, size_t in,
                      size_t width) { m.program.op(Tap{m.floats(in, width), width, m.tapped++}); })
       .def("silu_mul",

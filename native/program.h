@@ -107,9 +107,8 @@ struct Attend {
   bool latent;
   size_t out;
   // Of a cache of fewer bits: added to a key first, [kv_heads][width], and how the rounding of its
-  // numbers is fed back, [kv_heads][width][width] of the turned key. Taken from a value first, and
-  // given back to what is attended, [kv_heads][width]. Or none.
-  std::vector<float> shift = {}, feedback = {}, middle = {};
+  // numbers is fed back, [kv_heads][width][width] of the turned key. Or none.
+  std::vector<float> shift = {}, feedback = {};
 };
 // Writes the latents of a layer into the cache, early: a linear must come between this and the
 // attention, for there the threads meet.

@@ -65,9 +65,8 @@ class Worker {
                      const float* state);
   void write_kv(const Attend& op, size_t token, size_t head);
   void write_coded_keys(const Attend& op, const float* k, size_t head, size_t place, uint8_t* tile);
-  void write_coded_values(const Attend& op, const float* v, size_t head, size_t place,
-                          uint8_t* tile);
-  void turn_back(const Attend& op, size_t head, float* out);
+  void write_coded_values(const Attend& op, const float* v, size_t place, uint8_t* tile);
+  void turn_back(size_t width, float* out);
   void open_span(const Attend& op, const Program::Piece& piece, size_t head, size_t span,
                  size_t end);
   void attend_coded(const Attend& op, const Program::Piece& piece, size_t head, AttendTask task);

@@ -29,7 +29,7 @@ void Worker::write_kv(const Attend& op, size_t token, size_t head) {
   const float* v = floats(op.v, token) + head * op.value_width;
   if (program_.coded()) {
     write_coded_keys(op, k, head, place, reinterpret_cast<uint8_t*>(keys));
-    write_coded_values(op, v, head, place, reinterpret_cast<uint8_t*>(keys));
+    write_coded_values(op, v, place, reinterpret_cast<uint8_t*>(keys));
     return;
   }
   k_.write_k(k, op.width, place, keys);
@@ -97,7 +97,7 @@ void Worker::attend_finish(const Attend& op, const Program::Piece& piece, size_t
     float* out = floats(op.out, piece.token0 + r / group) + h * op.value_width;
     k_.attend_finish(op.value_width, state + r * attend_state(op.value_width),
                      op.sinks.empty() ? nullptr : op.sinks.data() + h, out);
-    if (program_.coded() && !op.latent) turn_back(op, head, out);
+    if (program_.coded() && !op.latent) turn_back(op.value_width, out);
   }
 }
 

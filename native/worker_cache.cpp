@@ -24,28 +24,18 @@ void Worker::write_coded_keys(const Attend& op, const float* k, size_t head, siz
                  tile);
 }
 
-void Worker::write_coded_values(const Attend& op, const float* v, size_t head, size_t place,
-                                uint8_t* tile) {
+void Worker::write_coded_values(const Attend& op, const float* v, size_t place, uint8_t* tile) {
   const size_t width = op.value_width;
   float* turned = turned_.data();
-  if (!op.middle.empty()) {
-    const float* middle = op.middle.data() + head * width;
-    for (size_t i = 0; i < width; ++i) turned[width + i] = v[i] - middle[i];
-    v = turned + width;
-  }
   k_.turn(v, program_.turn_.data(), program_.turn_width_, width, turned);
   k_.write_coded(turned, width, program_.value_forms_[op.layer], place,
                  tile + program_.key_form_.tile_bytes(op.width));
 }
 
 // What is attended, of values that were turned: as it would be of values as they came.
-void Worker::turn_back(const Attend& op, size_t head, float* out) {
-  const size_t width = op.value_width;
+void Worker::turn_back(size_t width, float* out) {
   k_.turn(out, program_.turn_.data(), program_.turn_width_, width, turned_.data());
-  if (op.middle.empty())
-    std::copy_n(turned_.data(), width, out);
-  else
-    k_.add(turned_.data(), op.middle.data() + head * width, width, out);
+  std::copy_n(turned_.data(), width, out);
 }
 
 // Unpacks what a span's tokens before `end` are, and points the pages at it.

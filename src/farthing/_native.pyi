@@ -73,7 +73,6 @@ class Program:
         /,
         shift: Floats | None = None,
         feedback: Floats | None = None,
-        middle: Floats | None = None,
     ) -> None: ...
     def keep(self, x: int, layer: int, width: int, /) -> None: ...
     def attend_latent(

@@ -16,7 +16,6 @@ HEADS, WIDTH = 2, 32
 FIT = Fit(
     shift=np.arange(HEADS * WIDTH, dtype=np.float32).reshape(HEADS, WIDTH),
     feedback=np.tril(np.ones((HEADS, WIDTH, WIDTH), np.float32), -1),
-    middle=np.ones((HEADS, WIDTH), np.float32),
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:Reading `.npy`")
@@ -43,7 +42,6 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     found = key_fits.read(tmp_path, recorded())[0]
     np.testing.assert_array_equal(found.shift, FIT.shift)
     np.testing.assert_array_equal(found.feedback, FIT.feedback)
-    np.testing.assert_array_equal(found.middle, FIT.middle)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""What a cache of 4 bits must know of a model's keys and values, found on text and kept beside the
-weights.
+"""What a cache of 4 bits must know of a model's keys, found on text and kept beside the weights.
 
-    key_fits.npz   for each layer with keys: shift.N, middle.N [h, d] and feedback.N [h, d, d], fp32
+    key_fits.npz   for each layer with keys: shift.N [h, d] and feedback.N [h, d, d], fp32
 
 Shapes as in ops/key_fit.py. Nothing is unpickled.
 """
@@ -12,7 +11,6 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +55,7 @@ def fits_of(folder: Path, ids: Ids) -> dict[int, Fit]:
         return {}
     if len(ids) < LEAST:
         raise InputError(f"{len(ids)} tokens to fit a cache on; at least {LEAST} are needed")
-    taps = [symbol for note in notes for symbol in note.inputs[:3]]
+    taps = [symbol for note in notes for symbol in note.inputs[:2]]
     threads = machine.cores().usable
     program = _native.Program(choose_isa(), threads, CHUNK, len(ids))
     lower(recording, program, taps=[note.out for note in recording.notes if note.out in taps])
@@ -71,12 +69,8 @@ def fits_of(folder: Path, ids: Ids) -> dict[int, Fit]:
 
 
 def _fit(note: Note, rows: Floats, made: dict[Symbol, int]) -> Fit:
-    q, k, v = (rows[made[s], 1:, : s.width] for s in note.inputs[:3])
-    found = fit(k, q, v, width=k.shape[1] // note.settings["kv_heads"])
-    if note.weights[0] is None:
-        return found
-    # a sink takes weight and gives nothing: what is left does not add up to one
-    return replace(found, middle=np.zeros_like(found.middle))
+    q, k = (rows[made[s], 1:, : s.width] for s in note.inputs[:2])
+    return fit(k, q, width=k.shape[1] // note.settings["kv_heads"])
 
 
 def _rows(program: _native.Program, ids: Ids, taps: int, width: int, vocabulary: int) -> Floats:
@@ -109,8 +103,8 @@ def write(folder: Path, fits: dict[int, Fit]) -> None:
     if not fits:
         return
     beside = folder / f".{os.getpid()}.{FILE}"
-    parts = ("shift", "feedback", "middle")
-    arrays = {f"{part}.{n}": getattr(one, part) for n, one in fits.items() for part in parts}
+    arrays = {f"shift.{layer}": one.shift for layer, one in fits.items()}
+    arrays |= {f"feedback.{layer}": one.feedback for layer, one in fits.items()}
     np.savez(beside, allow_pickle=False, **arrays)
     beside.replace(folder / FILE)
 
@@ -125,14 +119,12 @@ def read(folder: Path, recording: Recording) -> dict[int, Fit]:
         if note.name == "attention":
             layer, heads = note.settings["layer"], note.settings["kv_heads"]
             width = note.inputs[1].width // heads
-            shapes[f"shift.{layer}"] = shapes[f"middle.{layer}"] = (heads, width)
+            shapes[f"shift.{layer}"] = (heads, width)
             shapes[f"feedback.{layer}"] = (heads, width, width)
     arrays = _arrays(path, shapes)
     return {
         int(name.removeprefix("shift.")): Fit(
-            shift=arrays[name],
-            feedback=arrays[name.replace("shift", "feedback")],
-            middle=arrays[name.replace("shift", "middle")],
+            shift=arrays[name], feedback=arrays[name.replace("shift", "feedback")]
         )
         for name in shapes
         if name.startswith("shift.")

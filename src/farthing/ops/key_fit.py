@@ -1,4 +1,4 @@
-"""How a layer's keys and values are best rounded to few bits: what calibration finds of them.
+"""How a layer's keys are best rounded to few bits: what calibration finds of keys and queries.
 
 Shapes: t tokens, h kv heads of width d, g query heads to each.
 """
@@ -19,19 +19,15 @@ DAMPING = 0.02
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fit:
-    """Of one layer.
+    """Of one layer's keys.
 
     shift [h, d]: added to a key first; a vector that all keys share changes no softmax. feedback
     [h, d, d], below the diagonal: how much of number i's rounding error is taken out of number j,
     j < i, for the error to matter least to queries (LDLQ of QuIP, 2307.13304).
-
-    middle [h, d]: taken from a value first, and given back to what is attended: its weights add up
-    to one.
     """
 
     shift: Floats
     feedback: Floats
-    middle: Floats
 
 
 def hadamard(width: int) -> Floats:
@@ -53,13 +49,13 @@ def turn(x: Floats) -> Floats:
     return (x.reshape(*x.shape[:-1], -1, len(matrix)) @ matrix).reshape(x.shape)
 
 
-def fit(keys: Floats, queries: Floats, values: Floats, *, width: int) -> Fit:
-    """From keys, values [t, h * d] and queries [t, h * g * d] of text, rotated by position.
+def fit(keys: Floats, queries: Floats, *, width: int) -> Fit:
+    """From keys [t, h * d] and queries [t, h * g * d] of tokens of text, rotated by position.
 
     With Q the mean of q qT and L LT = Q, an error e costs |LT e|^2: each number's is made up for by
     those rounded after it.
     """
-    k, v = (x.reshape(len(x), -1, width) for x in (keys, values))
+    k = keys.reshape(len(keys), -1, width)
     q = turn(queries.reshape(len(queries), k.shape[1], -1, width)).astype(np.float64)
     energy = np.einsum("thgi,thgj->hij", q, q) / (len(q) * q.shape[2])
     mean = np.trace(energy, axis1=1, axis2=2)[:, None, None] / width
@@ -69,5 +65,4 @@ def fit(keys: Floats, queries: Floats, values: Floats, *, width: int) -> Fit:
     return Fit(
         shift=-k.mean(0, dtype=np.float64).astype(np.float32),
         feedback=np.tril(scaled, -1).astype(np.float32),
-        middle=v.mean(0, dtype=np.float64).astype(np.float32),
     )

@@ -179,7 +179,6 @@ def _attention(lowering: Lowering, note: Note) -> None:
             out.slot,
             shift=None if fit is None else fit.shift.reshape(-1),
             feedback=None if fit is None else fit.feedback.reshape(-1),
-            middle=None if fit is None else fit.middle.reshape(-1),
         ),
     )
 

@@ -38,7 +38,7 @@ def attention(
             if sinks is not None:
                 kept, total = _beside_sink(total, largest, sinks[head])
                 got = got * kept
-            out.append(layer.attended(got / total, shared))
+            out.append(layer.attended(got / total))
     return _beside(out, heads)
 
 

@@ -103,9 +103,9 @@ class LayerCache:
         """As they meet what is kept."""
         return self.rounded(x if self.codes is None else self.codes.queries(x))
 
-    def attended(self, x: Any, head: int) -> Any:
-        """What kv head `head` gives, [t, d], of values as they are kept."""
-        return x if self.codes is None else self.codes.attended(x, head)
+    def attended(self, x: Any) -> Any:
+        """What a head gives, [t, d], of values as they are kept."""
+        return x if self.codes is None else self.codes.attended(x)
 
     def rounded(self, x: Any) -> Any:
         """What attention makes of its inputs: bf16 and back in native arithmetic.

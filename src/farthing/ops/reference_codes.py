@@ -41,15 +41,11 @@ class Codes:
     def values(self, v: Floats) -> Floats:
         """[t, h * d], turned and rounded; see `attended`."""
         heads = v.reshape(len(v), -1, self.width)
-        if self.fit is not None:
-            heads = heads - self.fit.middle
         return rounded(turn(heads), self.value).reshape(v.shape)
 
-    def attended(self, x: Floats, head: int) -> Floats:
-        """[t, d] of values as they are kept, of kv head `head`: as it would be of values as they
-        came, for weights add up to one."""
-        back = turn(x)
-        return back if self.fit is None else back + self.fit.middle[head]
+    def attended(self, x: Floats) -> Floats:
+        """[t, d] of values as they are kept: as it would be of values as they came."""
+        return turn(x)
 
     def queries(self, q: Floats) -> Floats:
         if not self.width:
