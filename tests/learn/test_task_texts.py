@@ -14,6 +14,8 @@ from farthing.learn.tasks.texts.beats import Plot
 from farthing.learn.tasks.texts.choosing import PLOTS
 
 EVERY = [(key, plot) for key, plots in PLOTS.items() for plot in plots]
+FEW = {"creature", "matter", "saying", "poem", "dish"}
+"""Tables of facts, rather than what is drawn anew."""
 TOLD = [
     pytest.param(key, plot, id="/".join((*key, plot.name))) for key, plot in EVERY if not plot.chat
 ]
@@ -55,7 +57,7 @@ def test_a_greeting_is_a_chat_of_turns():
 def test_a_text_is_hardly_ever_told_twice(key: tuple[str, str], plot: Plot):
     rng = Random(5)
     told = {plot.told(rng) for _ in range(300)}
-    assert len(told) > (30 if plot.name in ("creature", "matter") else 280)
+    assert len(told) > (30 if plot.name in FEW else 270)
 
 
 def test_a_bill_adds_up():

@@ -1,5 +1,6 @@
 """A text as a row of beats: of each, one wording is told, its slots filled from one cast."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -59,6 +60,8 @@ def maybe(text: str) -> Beat:
 
 
 def table(keys: tuple[str, ...], text: str) -> list[Cast]:
-    """A row a line, cells between bars; a line that begins with a space goes on with its row."""
-    rows = [row.split("|") for row in text.replace("\n ", " ").strip().splitlines()]
+    """A row a line, cells between bars. A line that begins with a space goes on with its row: with
+    the space where the letters are Latin."""
+    joined = re.sub(r"(?<=[ -~])\n (?=[ -~])", " ", text).replace("\n ", "")
+    rows = [row.split("|") for row in joined.strip().splitlines()]
     return [dict(zip(keys, row, strict=True)) for row in rows]

@@ -11,6 +11,9 @@ from farthing.learn.tasks.texts import (
     entries_en,
     entries_zh,
     greetings,
+    guides_zh,
+    sayings_zh,
+    scenes_zh,
     stories_zh,
     talks_en,
     talks_zh,
@@ -21,12 +24,25 @@ from farthing.learn.tasks.types import Split
 PLOTS: dict[tuple[str, str], list[Plot]] = {
     ("story", "zh"): stories_zh.PLOTS,
     ("entry", "zh"): entries_zh.PLOTS,
+    ("scene", "zh"): scenes_zh.PLOTS,
+    ("saying", "zh"): sayings_zh.PLOTS,
+    ("guide", "zh"): guides_zh.PLOTS,
     ("entry", "en"): entries_en.PLOTS,
     **{(kind, "en"): plots for kind, plots in talks_en.PLOTS.items()},
     **{("greeting", language): plots for language, plots in greetings.PLOTS.items()},
     **{(kind, "zh"): plots for kind, plots in talks_zh.PLOTS.items()},
 }
-SHARES = {"story": 5, "entry": 4, "talk": 2, "letter": 2, "news": 1, "greeting": 1}
+SHARES = {
+    "story": 5,
+    "entry": 4,
+    "scene": 4,
+    "guide": 2,
+    "talk": 2,
+    "letter": 2,
+    "saying": 1,
+    "news": 1,
+    "greeting": 1,
+}
 """How often a kind comes, beside the others, in a language that has it."""
 KINDS = tuple(dict.fromkeys(kind for kind, _ in PLOTS))
 BLOCK = 1024
