@@ -39,6 +39,7 @@ def made(case: str, **more: Any) -> tuple[dict[str, Any], Any, dict[str, Tensor]
 
 
 SPARSE = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+SPARSE_GLM = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
 LATENT = {
     "kv_lora_rank": 16,
     "qk_nope_head_dim": 16,
@@ -53,6 +54,8 @@ LATENT = {
 SPOKEN: dict[str, dict[str, Any]] = {
     "deepseek_v2": LATENT,
     "deepseek_v3": LATENT | {"n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.0},
+    "glm4_moe": SPARSE_GLM,
+    "granitemoe": {"num_local_experts": 4, "num_experts_per_tok": 2},
     "llama": {},
     "mistral": {},
     "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},

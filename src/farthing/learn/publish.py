@@ -114,19 +114,39 @@ def _checked(config: Mapping[str, Any], weights: Weights) -> int:
 
 def _items(config: Mapping[str, Any], weights: Weights) -> Iterator[Item]:
     family = str(config["model_type"])
+    if family == "granitemoe":
+        weights = _granite(weights)
     for name, weight in weights.items():
         if name.endswith(KEYS):
             stem = name.removesuffix(KEYS)
             yield _matrix(stem + BOTH, _joined(weight, weights[stem + VALUES]))
         elif name.endswith(VALUES):
             continue
-        elif weight.ndim == 3:
+        elif weight.ndim == 3 and family != "granitemoe":
             for index, one in enumerate(weight):
                 yield _matrix(published(family, name, index), one)
-        elif weight.ndim == 2:
+        elif weight.ndim > 1:
             yield _matrix(published(family, name), weight)
         else:
             yield Item(name, Head("F32", tuple(weight.shape)), partial(_numbers, weight))
+
+
+def _granite(weights: Weights) -> Weights:
+    """Experts stay stacks, gate's rows above up's in one of them, under names of its own."""
+    found: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        stem, _, part = name.partition(".mlp.")
+        sparse = f"{stem}.block_sparse_moe"
+        if part == "experts.gate_proj.weight":
+            up = weights[f"{stem}.mlp.experts.up_proj.weight"]
+            found[f"{sparse}.input_linear.weight"] = torch.cat([weight, up], 1)
+        elif part == "experts.down_proj.weight":
+            found[f"{sparse}.output_linear.weight"] = weight
+        elif part == "gate.weight":
+            found[f"{sparse}.router.layer.weight"] = weight
+        elif part != "experts.up_proj.weight":
+            found[name] = weight
+    return found
 
 
 def _joined(keys: Tensor, values: Tensor) -> Tensor:

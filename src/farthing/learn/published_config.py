@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from farthing import models
+from farthing.models import glm4_moe
 from farthing.models.tensors import Tensors
 
 ARCHITECTURES = {
     "deepseek_v2": "DeepseekV2ForCausalLM",
     "deepseek_v3": "DeepseekV3ForCausalLM",
+    "glm4_moe": "Glm4MoeForCausalLM",
+    "granitemoe": "GraniteMoeForCausalLM",
     "llama": "LlamaForCausalLM",
     "mistral": "MistralForCausalLM",
     "mixtral": "MixtralForCausalLM",
@@ -54,6 +57,11 @@ GRANTED: dict[str, dict[str, Any]] = {
         "scoring_func": "sigmoid",
         "topk_method": "noaux_tc",
     },
+    "glm4_moe": glm4_moe.DEFAULTS | {"routed_scaling_factor": 1.0, "use_qk_norm": False},
+    "granitemoe": dict.fromkeys(
+        ("embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling"),
+        1.0,
+    ),
     "llama": {"mlp_bias": False},
     "mistral": {"sliding_window": 4096},
     "mixtral": {"rms_norm_eps": 1e-5, "rope_theta": 1e6, "sliding_window": None},
