@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# One field's task, from a general model to a small one of its own (docs/distil.md):
+# a teacher is tuned, answers what it was never told, and a fresh student learns from its text.
+# Each step is left out if what it makes is there, so that a stopped run goes on.
+#
+#   recipes/distil.sh                    the whole of it, in runs/distil
+#   KIND=lookup recipes/distil.sh        another task of `farthing learn data tasks`
+set -euo pipefail
+
+FARTHING=${FARTHING:-farthing}
+HERE=$(cd "$(dirname "$0")" && pwd)
+WORK=${WORK:-$HERE/../runs/distil}
+BASE=${BASE:-smollm2-135m}
+KIND=${KIND:-sort}
+SPOKEN=${SPOKEN:-en}
+TUNED=${TUNED:-6000}        # chats that the teacher is tuned on
+ASKED=${ASKED:-60000}       # questions that it then answers
+TESTED=${TESTED:-500}       # questions of templates that neither ever saw
+STUDENT=${STUDENT:-$HERE/student.toml}
+PORT=${PORT:-8017}
+
+say() { printf '\n== %s\n' "$*" >&2; }
+absent() { [ ! -e "$1" ]; }
+tasks() { "$FARTHING" learn data tasks --kinds "$KIND" --languages "$SPOKEN" "$@"; }
+known() { "$FARTHING" ls | awk '{print $1}' | grep -qx "$1"; }
+
+served() { # MODEL COMMAND...: the command while the model is served
+    local model=$1 server status=0
+    shift
+    "$FARTHING" serve "$model" --port "$PORT" --unmeasured >"$WORK/serve-$model.log" 2>&1 &
+    server=$!
+    until (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do
+        kill -0 "$server" 2>/dev/null || { cat "$WORK/serve-$model.log" >&2; return 1; }
+        sleep 0.2
+    done
+    "$@" || status=$?
+    kill "$server"
+    wait "$server" || true
+    return "$status"
+}
+
+answers() { # QUESTIONS INTO COUNT
+    "$FARTHING" learn data sample --url "http://127.0.0.1:$PORT/v1" --prompts "$1" -o "$2" \
+        --samples "$3" --temperature 0 --top-p 1 --max-tokens 96 --licence apache-2.0
+}
+
+scored() { # MODEL: right answers to the test's questions, as served
+    absent "$WORK/$1.json" || return 0
+    "$FARTHING" eval "$1" --chat --tokens 0 --tasks "$WORK/questions/$KIND-$SPOKEN.jsonl" \
+        --json >"$WORK/$1.json.part"
+    mv "$WORK/$1.json.part" "$WORK/$1.json"
+}
+
+billed() { # MODEL: what an answer to the test costs, as the server bills it
+    absent "$WORK/bill-$1/card.json" || return 0
+    served "$1" answers "$WORK/test" "$WORK/bill-$1" "$TESTED"
+}
+
+mkdir -p "$WORK"
+say "questions"
+absent "$WORK/tuned" && tasks -o "$WORK/tuned" --count "$TUNED" --seed 1
+absent "$WORK/asked" && tasks -o "$WORK/asked" --count "$ASKED" --seed 2
+absent "$WORK/test" && tasks -o "$WORK/test" --split test --count "$TESTED" --seed 3
+absent "$WORK/questions" && tasks -o "$WORK/questions" --questions --count "$TESTED" --seed 3
+
+say "the teacher: $BASE, tuned"
+absent "$WORK/teacher/adapter_model.safetensors" && "$FARTHING" learn tune "$BASE" \
+    --data "$WORK/tuned" -o "$WORK/teacher" --rank 16 --alpha 32 --rate 1e-3 --resume
+absent "$WORK/$KIND-teacher" &&
+    "$FARTHING" learn merge "$BASE" "$WORK/teacher" -o "$WORK/$KIND-teacher"
+known "$KIND-teacher" || "$FARTHING" pull "$WORK/$KIND-teacher"
+known "$KIND-teacher-8" ||
+    "$FARTHING" quantize "$KIND-teacher" -o "$KIND-teacher-8" --method rtn --bits 8
+scored "$BASE"
+scored "$KIND-teacher-8"
+
+say "its answers"
+absent "$WORK/told/card.json" &&
+    served "$KIND-teacher-8" answers "$WORK/asked" "$WORK/told" "$ASKED"
+
+say "the student: random weights, the teacher's text"
+absent "$WORK/tokenizer" &&
+    "$FARTHING" learn tokenizer "$WORK/told" -o "$WORK/tokenizer" --size 2048
+absent "$WORK/packed" && "$FARTHING" learn data pack "$WORK/told" -o "$WORK/packed" \
+    --tokenizer "$WORK/tokenizer" --answers-only
+"$FARTHING" learn pretrain "$STUDENT" -o "$WORK/student" --resume
+absent "$WORK/$KIND-student" && "$FARTHING" learn publish "$WORK/student" \
+    --recipe "$STUDENT" -o "$WORK/$KIND-student" --licence apache-2.0
+known "$KIND-student" || "$FARTHING" pull "$WORK/$KIND-student"
+known "$KIND-student-8" ||
+    "$FARTHING" quantize "$KIND-student" -o "$KIND-student-8" --method rtn --bits 8
+scored "$KIND-student-8"
+
+say "what an answer costs"
+billed "$KIND-teacher-8"
+billed "$KIND-student-8"
+python3 "$HERE/distilled.py" "$WORK" "$BASE" "$KIND-teacher-8" "$KIND-student-8"
