@@ -5,7 +5,7 @@ from random import Random
 from farthing.learn.tasks import fields as f
 from farthing.learn.tasks.fields import count_zh, pick, several, whole
 from farthing.learn.tasks.texts.beats import Beat, Cast, Plot, beat, maybe
-from farthing.learn.tasks.texts.stories_zh import ELDERS, SEASONS, SKILLS, TREASURES
+from farthing.learn.tasks.texts.story_words_zh import ELDERS, SEASONS, SKILLS, TREASURES
 from farthing.learn.tasks.words import names_zh as names
 from farthing.learn.tasks.words import things_zh as things
 from farthing.learn.tasks.words import words
