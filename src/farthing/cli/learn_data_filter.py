@@ -32,6 +32,7 @@ def filter(
     leak_words: int = 13,
     without: tuple[Name, ...] = (),
     as_text: Annotated[bool, Parameter(negative=())] = False,
+    parquet: Annotated[bool, Parameter(negative=())] = False,
     licence: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
@@ -48,7 +49,7 @@ def filter(
     Parameters
     ----------
     data
-        Data sets, or .jsonl files.
+        Data sets, or .jsonl or .parquet files.
     output
         A new folder.
     least_words
@@ -73,6 +74,8 @@ def filter(
         Filters to leave out.
     as_text
         Write the answers as plain texts, without the questions.
+    parquet
+        Write Parquet instead of JSONL; wants pyarrow (`pip install 'farthing[parquet]'`).
     licence
         For the card; by default, the sources' if they have all the same.
     as_json
@@ -109,6 +112,7 @@ def filter(
         filters=[one for one in every if one.name not in without],
         near=Near(duplicates) if duplicates else None,
         as_text=as_text,
+        as_parquet=parquet,
         licence=licence,
         made_by=command.text(),
     )

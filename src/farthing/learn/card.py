@@ -196,7 +196,8 @@ def readme(card: Card) -> str:
 def _head(card: Card) -> str:
     lines = ["---", f"license: {card.licence or 'unknown'}"]
     lines += ["language:", *(f"- {name}" for name in card.languages if len(name) == 2)]
-    lines += ["configs:", "- config_name: default", '  data_files: "part-*.jsonl"', "---", ""]
+    suffix = Path(card.files[0].name).suffix if card.files else ".jsonl"
+    lines += ["configs:", "- config_name: default", f'  data_files: "part-*{suffix}"', "---", ""]
     return _lines(lines)
 
 

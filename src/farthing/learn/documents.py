@@ -3,8 +3,9 @@
     {"text": "..."}
     {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
 
-A data set is a folder of part-00000.jsonl ... with a card (card.py); a lone .jsonl file is read as
-well. Nothing is skipped: an empty, giant or broken line is named with its file and number.
+A data set is a folder of part-00000.jsonl ... with a card (card.py). A lone .jsonl file is read as
+well, and so is Parquet (parquet.py), whose rows stand for lines. Nothing is skipped: an empty,
+giant or broken line is named with its file and number.
 """
 
 import errno
@@ -17,6 +18,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from farthing.errors import DiskFull, InputError, NotFound
+from farthing.learn import parquet
 
 LONGEST = 1 << 20
 """Bytes of a line."""
@@ -79,10 +81,10 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 def files(path: Path) -> list[Path]:
-    """The JSONL files of a data set, in order. Raises NotFound if there is none."""
+    """The files of a data set, in order. Raises NotFound if there is none."""
     if path.is_file():
         return [path]
-    found = sorted(path.glob("*.jsonl"))
+    found = sorted(path.glob("*.jsonl")) or sorted(path.glob(f"*{parquet.SUFFIX}"))
     if not found:
         what = "holds no .jsonl file" if path.is_dir() else "is neither a file nor a folder"
         raise NotFound(f"{path} {what}; a data set is JSONL, one document a line")
@@ -101,6 +103,9 @@ def read(path: Path) -> Iterator[Document]:
 
 def lines(file: Path) -> Iterator[tuple[int, bytes]]:
     """Line numbers from 1, and lines without their end; none longer than LONGEST is ever held."""
+    if file.suffix == parquet.SUFFIX:
+        yield from parquet.rows(file, LONGEST)
+        return
     try:
         with file.open("rb") as opened:
             number = 0
@@ -176,6 +181,7 @@ def write(
     finish: Callable[[Path, list[Shard]], None],
     *,
     size: int = SHARD,
+    as_parquet: bool = False,
 ) -> list[Shard]:
     """A new data set: whole, or not there. `finish` is given the draft's folder and its files, to
     put the card beside them (card.write).
@@ -196,13 +202,16 @@ def write(
             shards.close()
         if not shards.done:
             raise InputError(f"no document is left to write to {folder}")
-        finish(draft, shards.done)
+        done = shards.done
+        if as_parquet:
+            done = [shard_of(parquet.converted(draft / one.name, KEYS)) for one in done]
+        finish(draft, done)
         draft.rename(folder)
     except OSError as error:
         raise refused(folder, error) from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return shards.done
+    return done
 
 
 def refused(path: Path, error: OSError) -> DiskFull | InputError:
@@ -219,4 +228,6 @@ def shard_of(file: Path) -> Shard:
             count += block.count(b"\n")
             size += len(block)
             digest.update(block)
+    if file.suffix == parquet.SUFFIX:
+        count = parquet.count(file)
     return Shard(file.name, count, size, digest.hexdigest())

@@ -4,7 +4,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,6 +59,7 @@ class Filtering:
     as_text: bool = False
     """Write what the teacher wrote as plain texts, without the questions."""
 
+    as_parquet: bool = False
     licence: str | None = None
     made_by: str = MADE_BY
     """The command, for the card."""
@@ -92,7 +92,8 @@ class Filtering:
             kept = self._passed(reader, counts)
             if self.near is not None:
                 kept = self._different(kept, self.near, twice, spool, tell)
-            documents.write(self.output, tally.over(self._written(one) for one in kept), finish)
+            written = tally.over(self._written(one) for one in kept)
+            documents.write(self.output, written, finish, as_parquet=self.as_parquet)
         return made[0]
 
     def _passed(self, found: "Reader", counts: list[Count]) -> Iterator[Document]:
@@ -152,7 +153,7 @@ def mark(document: Document) -> Signature:
 
 
 class Reader:
-    """Documents of several data sets in order; what was read is hashed as it goes by."""
+    """Documents of several data sets in order, and what files they stood in."""
 
     def __init__(self, sources: Sequence[Path], tell: Tell) -> None:
         self.sources, self.tell, self.documents = sources, tell, 0
@@ -161,19 +162,15 @@ class Reader:
 
     def __iter__(self) -> Iterator[Document]:
         total = sum(file.stat().st_size for _, file in self._files)
-        done = 0
+        size = 0
         for path, file in self._files:
-            digest, size, count = sha256(), 0, 0
             for number, line in documents.lines(file):
-                digest.update(line + b"\n")
                 size += len(line) + 1
-                count += 1
                 self.documents += 1
-                if count % 1000 == 0:
-                    self.tell("filtering", done + size, total)
+                if self.documents % 1000 == 0:
+                    self.tell("filtering", min(size, total), total)
                 yield documents.parse(line, f"{file}, line {number}")
-            done += size
-            self._shards[path].append(Shard(file.name, count, size, digest.hexdigest()))
+            self._shards[path].append(documents.shard_of(file))
 
     def parents(self) -> list[Parent]:
         return [card.parent(path, shards) for path, shards in self._shards.items()]
