@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +141,9 @@ def test_a_message_of_a_topic_has_no_other_topics_word():
         for topic, told in topics.items():
             for text in told:
                 assert [word for word in topics if word in text] == [topic]
+
+
+def test_the_page_on_tasks_names_every_kind_and_counts_the_templates():
+    page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == list(KINDS)
+    assert f"{sum(len(family.train) for family in FAMILIES):,} templates" in page
