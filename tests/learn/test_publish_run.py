@@ -224,6 +224,16 @@ def test_another_recipe_is_refused(place: Path, tmp_path: Path) -> None:
         Release(place / "run", recipe=tmp_path / "toy.toml")
 
 
+def test_a_tokenizer_that_the_data_was_not_packed_with_is_refused(
+    place: Path, tmp_path: Path
+) -> None:
+    assert main(["learn", "tokenizer", "other", "-o", str(tmp_path / "tok"), "--size", "390"]) == 0
+    release = Release(place / "run", recipe=place / "toy.toml", tokenizer=tmp_path / "tok")
+    with pytest.raises(InputError, match="packed with another tokenizer"):
+        release.write(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_tokenizer_that_is_not_there_says_how_to_name_it(place: Path) -> None:
     with pytest.raises(NotFound, match="--recipe PATH"):
         Release(place / "run")

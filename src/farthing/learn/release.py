@@ -14,6 +14,7 @@ from farthing.learn import recipe as recipes
 from farthing.learn.corpus import Corpus
 from farthing.learn.model_card import Made
 from farthing.learn.place import FACTS, LOG, RECIPE
+from farthing.learn.tokenizer import sha256
 from farthing.meter.settings import machine_price
 
 README = "README.md"
@@ -114,13 +115,20 @@ class Release:
 
     def _corpora(self) -> dict[str, Corpus | None]:
         found: dict[str, Corpus | None] = {}
+        digest = sha256(read_text(self.tokenizer / "tokenizer.json"))
         for source in (*self.recipe.data.train, *self.recipe.data.held_out):
             path = self.path.parent / source.path
             try:
-                found[source.path] = Corpus.open(path)
+                found[source.path] = corpus = Corpus.open(path)
             except NotFound:
                 found[source.path] = None
                 self.notes.append(f"{path} is not there: the card can't tell what was in it")
+                continue
+            if corpus.about.get("tokenizer", digest) != digest:
+                raise InputError(
+                    f"{path} was packed with another tokenizer than {self.tokenizer}: the model"
+                    " would read other tokens than it learned; give the one it was packed with"
+                )
         return found
 
     def _commands(self, corpora: Mapping[str, Corpus | None], typed: str) -> list[str]:
