@@ -57,6 +57,14 @@ def test_running_it_packs_it_once(
     assert (home / "models" / "tiny").is_dir()
 
 
+def test_it_is_listed_until_it_is_packed(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls"]) == 0
+    assert "tiny comes with farthing: `farthing run tiny` packs it" in capsys.readouterr().out
+    store.pull("tiny")
+    assert main(["ls"]) == 0
+    assert "comes with" not in capsys.readouterr().out
+
+
 def test_another_name_may_be_given_and_a_path_stays_a_path(tiny: Path) -> None:
     assert store.pull("tiny", name="mine").model.name == "mine"
     with pytest.raises(InputError, match=r"known by name \(smollm2-135m, tiny\)"):

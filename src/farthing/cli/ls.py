@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from farthing import store
+from farthing.store import shipped
 from farthing.store.names import root
 
 
@@ -24,8 +25,10 @@ def ls(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = Fals
     if as_json:
         print(json.dumps([summary(model) for model in found]))
         return
+    ours = sorted(set(shipped.models()) - {model.name for model in found})
     if not found and not begun:
         print(f"no models in {root()}; `farthing pull smollm2-135m` fetches one")
+        packs(ours)
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "architecture"):
@@ -45,6 +48,12 @@ def ls(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = Fals
     for model in found:
         if model.problem:
             print(f"{model.name} is damaged: {model.problem}")
+    packs(ours)
+
+
+def packs(names: list[str]) -> None:
+    for name in names:
+        print(f"{name} comes with farthing: `farthing run {name}` packs it, without a network")
 
 
 def cells(model: store.Model) -> list[str]:
