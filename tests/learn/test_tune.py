@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import msgspec
 import pytest
 import torch
 from tuned_models import source
@@ -100,17 +101,36 @@ def test_the_adapter_is_the_run_as_it_ended(model, tmp_path):
         torch.testing.assert_close(part.delta(), tuning.tune.adapter.parts[name].delta())
 
 
+def changed(**fields):
+    return msgspec.structs.replace(SETTINGS, **fields)
+
+
+def test_blocks_run_again_give_the_same_bits(model, tmp_path):
+    plain, again = (opened(model, tmp_path / str(r), changed(recompute=r)) for r in (False, True))
+    for _ in range(2):
+        plain.tune.step(), again.tune.step()
+
+    for name, parameter in plain.tune.parameters.items():
+        assert torch.equal(parameter, again.tune.parameters[name]), name
+
+
+def test_a_loss_that_is_no_number_changes_nothing_and_is_said(model, tmp_path):
+    tuning = opened(model, tmp_path / "out")
+    part = next(iter(tuning.tune.adapter.parts.values()))
+    with torch.no_grad():
+        part.a[..., 0, 0] = float("nan")
+    before = {name: p.detach().clone() for name, p in tuning.tune.parameters.items()}
+
+    with pytest.raises(InputError, match="nothing was changed by it"):
+        tuning.tune.step()
+    for name, parameter in tuning.tune.parameters.items():
+        torch.testing.assert_close(parameter, before[name], equal_nan=True, rtol=0, atol=0)
+
+
 def test_rows_together_change_memory_and_nothing_else(model, tmp_path):
     runs = []
     for together in (1, 2):
-        tuning = opened(
-            model,
-            tmp_path / str(together),
-            SETTINGS.__class__(
-                **{f: getattr(SETTINGS, f) for f in SETTINGS.__struct_fields__}
-                | {"together": together}
-            ),
-        )
+        tuning = opened(model, tmp_path / str(together), changed(together=together))
         runs.append(tuning.tune.step())
     assert runs[0].loss == pytest.approx(runs[1].loss, rel=1e-5)
     assert runs[0].norm == pytest.approx(runs[1].norm, rel=1e-3)

@@ -22,6 +22,7 @@ def tune(
     length: int = 512,
     rows: int = 16,
     together: int = 8,
+    recompute: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
     dtype: Literal["bf16", "fp32"] = "bf16",
     quantized: Annotated[bool, Parameter(negative=())] = False,
@@ -70,6 +71,8 @@ def tune(
         In a step.
     together
         Rows that go through the model at once: less takes less memory.
+    recompute
+        Run blocks again on the way back: much less memory, a third more time, the same bits.
     seed
         Of the small matrices and of the documents' order.
     dtype
@@ -104,6 +107,7 @@ def tune(
         length=length,
         rows=rows,
         together=together,
+        recompute=recompute,
         seed=seed,
         dtype=dtype,
         quantized=quantized,

@@ -24,6 +24,7 @@ from farthing.errors import FormatError, NotFound
 from farthing.formats.hf import read_object
 from farthing.formats.hf_names import EXPERT, canonical
 from farthing.learn.lora import Adapter, Module, Part, modules
+from farthing.store.space import clear_when_full
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 PREFIX = "base_model.model."
@@ -101,7 +102,8 @@ def write(folder: Path, adapter: Adapter, *, base: str) -> None:
     }
     whole = {PREFIX + name: x.detach().float().clone() for name, x in tensors.items()}
     draft = folder / f".{WEIGHTS}.partial"
-    draft.write_bytes(save(whole, {"format": "pt"}))
+    with clear_when_full(f"writing {folder / WEIGHTS}", folder):
+        draft.write_bytes(save(whole, {"format": "pt"}))
     draft.rename(folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(settings, indent=2))
 

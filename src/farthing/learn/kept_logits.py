@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from farthing.errors import FormatError, InputError, NotFound
+from farthing.store.space import need
 
 VERSION = 1
 ABOUT = "logits.json"
@@ -120,6 +121,10 @@ def begin(path: Path, tokens: int, vocabulary: int, *, top: int, draws: int) -> 
         "top": ((tokens, top), np.float16),
         "drawn": ((tokens, draws), dtype),
     }
+    size = sum(n * k * np.dtype(kind).itemsize for (n, k), kind in wanted.values())
+    held = sum(file.stat().st_blocks * 512 for file in path.glob("*.npy"))
+    # a mapped file that finds no room ends the process, with no word
+    need(path, size - held, "what is kept of the teacher")
     made = {}
     for name, (shape, kind) in wanted.items():
         file = path / f"{name}.npy"

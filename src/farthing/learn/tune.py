@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 
@@ -48,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     together: int = 8
     """Rows that go through the model at once."""
+
+    recompute: bool = False
+    """Blocks are run again on the way back: less memory, the same bits."""
 
     seed: int = 0
     dtype: Dtype = "bf16"
@@ -105,25 +109,32 @@ class Tune:
         for one in batches:
             weights = self.adapter.beside(self.base.weights, DTYPES[s.dtype])
             found = losses(
-                self.base.config, weights, one, reading=Adapted, objective=divergence.text
+                self.base.config,
+                weights,
+                one,
+                reading=Adapted,
+                objective=divergence.text,
+                recompute=s.recompute,
             )
             torch.autograd.backward(found.main / max(count, 1))
             loss += float(found.main.detach()) / max(count, 1)
-        if loss != loss:
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters.values(), CLIP))
+        if not isfinite(loss + norm):
             raise InputError(
-                f"the loss of step {self.done + 1} is not a number; use a smaller --rate"
+                f"the loss of step {self.done + 1} is {loss} and its gradients' norm {norm};"
+                " nothing was changed by it. Begin again with a smaller --rate"
             )
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), CLIP)
         rate = s.rate * schedule.rate(self.schedule, self.done, self.steps)
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.done += 1
         tokens = sum(one.tokens.numel() for one in batches)
-        return Told(self.done, loss, float(norm), rate, count, tokens, perf_counter() - began)
+        return Told(self.done, loss, norm, rate, count, tokens, perf_counter() - began)
 
     def save(self, folder: Path) -> Path:
-        state = Checkpoint(self.done, self._state(), {"identity": self.identity})
+        told = {"identity": self.identity, "threads": torch.get_num_threads()}
+        state = Checkpoint(self.done, self._state(), told)
         return checkpoint.save(folder, state, keep=KEEP)
 
     def resume(self, state: Checkpoint) -> None:
@@ -150,7 +161,8 @@ class Tune:
 
 
 def _identity(base: Base, documents: Sequence[Document], settings: Settings) -> str:
-    found = hashlib.sha256(msgspec.json.encode(settings, order="deterministic"))
+    decisive = msgspec.structs.replace(settings, recompute=False)
+    found = hashlib.sha256(msgspec.json.encode(decisive, order="deterministic"))
     found.update(msgspec.json.encode(base.config, order="deterministic"))
     for name, weight in base.weights.items():
         numbers = weight.codes if isinstance(weight, Codes) else weight

@@ -25,8 +25,8 @@ from farthing.learn.documents import Document
 from farthing.learn.journal import Journal, Line
 from farthing.learn.live import duration
 from farthing.learn.pack import Packer
-from farthing.learn.sources import Sources
 from farthing.learn.place import LOG, RECIPE, claim
+from farthing.learn.sources import Sources
 from farthing.learn.tune import DTYPES, Settings, Tune
 from farthing.learn.whole_rows import Document as Ids
 from farthing.tokenizer import Tokenizer
@@ -55,14 +55,17 @@ class Tuning:
         self._lock = claim(folder, resume=resume)
         self.folder, self.model = folder, model
         checkpoint.clean(folder)
-        run.prepare(threads or machine.cores().usable)
+        found = checkpoint.saved(folder)
+        state = checkpoint.load(found[-1]) if found else None
+        before = state.run.get("threads", 0) if state else 0
+        run.prepare(threads or before or machine.cores().usable)
         told = {"model": str(model), "data": [str(path) for path in data]}
         (folder / RECIPE).write_text(tomlkit.dumps(told | msgspec.to_builtins(settings)))
         self.base = base.read(model, DTYPES[settings.dtype], quantized=settings.quantized)
         tokenizer = Tokenizer.open(self.base.tokenizer(folder / TOKENIZER))
         self.tune = Tune(self.base, list(tokens(tokenizer, sources, spelled)), settings)
-        if found := checkpoint.saved(folder):
-            self.tune.resume(checkpoint.load(found[-1]))
+        if state:
+            self.tune.resume(state)
         self.journal, self._before = Journal.open(folder / LOG, self.tune.done)
         self._began = self._saved = perf_counter()
 
