@@ -18,9 +18,11 @@ from toy_models import (
     their_gradients,
     with_next_token,
 )
+from toy_run import SPARSE
 
 from farthing import models
 from farthing.learn.losses import losses
+from farthing.learn.parameters import Parameters, cast
 from farthing.models.deepseek_mtp import NextToken
 from farthing.models.tensors import Tensors
 from farthing.ops.reference_cache import Cache, LayerCache, Step
@@ -122,6 +124,23 @@ def test_losses_are_the_references(case: str) -> None:
         want = (weights | head)[name].grad
         assert gradient is not None and want is not None, name
         assert float((gradient - want).norm() / want.norm()) < 1e-5, name
+
+
+def test_a_fresh_model_in_bf16_is_near_fp32() -> None:
+    """As training begins: loss within 0.5 %, all gradients together within 5 % and 3 degrees."""
+    parameters = Parameters(SPARSE, seed=3, next_token=True)
+    batch, found = packed(DOCUMENTS, SPARSE["vocab_size"]), []
+    for dtype in (torch.float32, torch.bfloat16):
+        parameters.zero_grad()
+        got = losses(SPARSE, cast(parameters.weights(), dtype), batch)
+        assert got.next_token is not None and got.main.dtype == torch.float32
+        (got.main + got.next_token).backward()
+        gradient = torch.cat([p.grad.flatten() for p in parameters.parameters()])
+        found.append((float(got.main.detach()), gradient))
+    (loss, exact), (rounded, near) = found
+    assert rounded == pytest.approx(loss, rel=5e-3)
+    assert float(near.norm() / exact.norm()) == pytest.approx(1, abs=0.05)
+    assert torch.nn.functional.cosine_similarity(near, exact, dim=0) > 0.9986
 
 
 def plainly(config: dict[str, Any], weights: dict[str, Tensor], head: dict[str, Tensor]) -> Tensor:

@@ -50,6 +50,8 @@ def joined() -> Iterator[torch.device]:
     """All processes, connected; the device of this one: a GPU of its own, or the CPU."""
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        # products that give the same bits each time want a room of their own
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.cuda.set_device(device)
         dist.init_process_group("cpu:gloo,cuda:nccl")
     else:

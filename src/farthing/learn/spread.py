@@ -8,7 +8,7 @@ Shapes: T tokens, k experts a token, P = T * k pairs, N pairs that arrive, H wid
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,7 +55,7 @@ class Spread(Fast):
         # one of zeros beside them: an expert without tokens has a gradient too
         ids, rows = (torch.cat([part, part.new_zeros(1, *part.shape[1:])]) for part in (ids, rows))
         ones = torch.ones(len(ids), 1, device=x.device)
-        part = Bank(gate=bank.gate.mine, up=bank.up.mine, down=bank.down.mine)
+        part = replace(bank, gate=bank.gate.mine, up=bank.up.mine, down=bank.down.mine)
         answers = super().experts(rows, Routed(ids[:, None], ones), part, activation=activation)
         back = trip.back(answers[:-1]).index_select(0, order.argsort())
         weights = routed.weights.to(x.dtype)
