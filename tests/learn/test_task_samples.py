@@ -10,6 +10,7 @@ import pytest
 
 from farthing.errors import InputError
 from farthing.learn import documents
+from farthing.learn.documents import Document
 from farthing.learn.tasks import (
     FAMILIES,
     KINDS,
@@ -111,7 +112,7 @@ def test_a_data_set_is_whole_and_says_what_it_was_made_of(tmp_path):
     shards = files.write(tmp_path / "made", ("extract",), ("zh",), 300, 4, "test")
     card = json.loads((tmp_path / "made" / "card.json").read_text())
     assert card["documents"] == 300 == sum(shard["documents"] for shard in card["files"])
-    assert card["settings"] == {"kinds": "extract", "seed": 4, "split": "test"}
+    assert card["settings"] == {"kinds": "extract", "seed": 4, "split": "test", "turns": 1}
     assert (card["kinds"], card["languages"]) == ({"extract": 300}, {"zh": 300})
     assert [shard.sha256 for shard in shards] == [shard["sha256"] for shard in card["files"]]
     found = list(documents.read(tmp_path / "made"))
@@ -147,3 +148,26 @@ def test_the_page_on_tasks_names_every_kind_and_counts_the_templates():
     page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text()
     assert re.findall(r"^\| `(\w+)` \|", page, re.M) == list(KINDS)
     assert f"{sum(len(family.train) for family in FAMILIES):,} templates" in page
+
+
+def test_several_tasks_share_a_chat_and_none_is_left_out():
+    asked = list(samples(count=500, seed=4))
+    found = list(files.chats(iter(asked), 4, seed=4))
+    assert found == list(files.chats(iter(asked), 4, seed=4))
+    said = [message for one in found for message in one.messages or ()]
+    assert Counter(one.content for one in said[::2]) == Counter(one.prompt for one in asked)
+    sizes = Counter(len(one.messages or ()) // 2 for one in found)
+    assert set(sizes) == {1, 2, 3, 4}
+    for one in found:
+        assert [m.role for m in one.messages or ()] == ["user", "assistant"] * turns_of(one)
+        assert (one.answer is not None) == (turns_of(one) == 1)
+    language = {sample.prompt: sample.language for sample in asked}
+    assert all(
+        {language[m.content] for m in (d.messages or ())[::2]} == {d.language} for d in found
+    )
+    with pytest.raises(InputError, match="17 tasks in one chat"):
+        list(files.chats(iter(asked), 17, seed=4))
+
+
+def turns_of(document: Document) -> int:
+    return len(document.messages or ()) // 2

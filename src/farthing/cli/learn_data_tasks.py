@@ -17,6 +17,7 @@ def tasks(
     languages: str = "en,zh",
     seed: int = 0,
     split: Literal["train", "test"] = "train",
+    turns: int = 1,
     questions: Annotated[bool, Parameter(negative=())] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
@@ -48,6 +49,8 @@ def tasks(
         Decides all that is drawn.
     split
         Whose templates.
+    turns
+        Up to so many tasks stand in one chat, of one language.
     questions
         Write a file of question and answer a kind and language, of the test split, as
         `farthing eval --tasks` reads them.
@@ -57,13 +60,17 @@ def tasks(
     from farthing.learn.tasks import files
 
     asked, spoken = kinds.split(","), languages.split(",")
+    told: dict[str, object] = {"folder": str(output)}
     if questions:
         paths = files.questions(output, asked, spoken, count, seed)
-        told = {"folder": str(output), "files": [path.name for path in paths], "questions": count}
+        told |= {"files": [path.name for path in paths], "questions": count * len(paths)}
     else:
-        shards = files.write(output, asked, spoken, count, seed, split, command.text())
-        told = {"folder": str(output), "files": [one.name for one in shards], "documents": count}
+        made_by = command.text()
+        shards = files.write(output, asked, spoken, count, seed, split, made_by, turns)
+        told["files"] = [shard.name for shard in shards]
+        told["documents"] = sum(shard.documents for shard in shards)
     if as_json:
         print(json.dumps(told))
     else:
-        print(f"{output}: {len(paths if questions else shards)} files of {count:,}")
+        what = "questions" if questions else "documents"
+        print(f"{output}: {told[what]:,} {what}")

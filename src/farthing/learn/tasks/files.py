@@ -1,14 +1,16 @@
 """Tasks on disk: as documents to train on, and as questions for `farthing eval --tasks`."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from random import Random
 
 from farthing.errors import InputError
 from farthing.learn import card, documents
 from farthing.learn.card import Tally
 from farthing.learn.documents import Document, Shard
 from farthing.learn.tasks.choosing import KINDS, grouped, samples
+from farthing.learn.tasks.fields import whole
 from farthing.learn.tasks.texts import KINDS as TEXTS
 from farthing.learn.tasks.texts import texts
 from farthing.learn.tasks.types import Sample, Split
@@ -16,6 +18,7 @@ from farthing.learn.tasks.types import Sample, Split
 MADE_BY = "farthing learn data tasks"
 LICENCE = "apache-2.0"
 """Of what farthing's own generators write: as of farthing."""
+MOST_TURNS = 16
 TRIES = 50
 """Samples drawn for every distinct question wanted."""
 
@@ -28,8 +31,10 @@ def write(
     seed: int,
     split: Split,
     made_by: str = MADE_BY,
+    turns: int = 1,
 ) -> list[Shard]:
     """A data set, of tasks or of texts, with its card, which tells the command it was made by.
+    Of tasks, up to `turns` stand in one chat.
 
     Raises InputError as samples(), texts() and documents.write() do.
     """
@@ -41,9 +46,9 @@ def write(
     if all(of_texts):
         made = texts(kinds, languages, count, seed, split)
     else:
-        made = (one.document() for one in samples(kinds, languages, count, seed, split))
+        made = chats(samples(kinds, languages, count, seed, split), turns, seed)
     tally = Tally()
-    settings = {"kinds": ", ".join(kinds), "seed": seed, "split": split}
+    settings = {"kinds": ", ".join(kinds), "seed": seed, "split": split, "turns": turns}
 
     def finish(draft: Path, shards: list[Shard]) -> None:
         told = tally.card(
@@ -56,6 +61,36 @@ def write(
         card.write(draft, told)
 
     return documents.write(folder, tally.over(made), finish)
+
+
+def chats(found: Iterable[Sample], turns: int, seed: int) -> Iterator[Document]:
+    """One to `turns` samples of one language a chat, none left out. One alone keeps its answer.
+
+    Raises InputError for turns beyond 1 to MOST_TURNS.
+    """
+    if not 1 <= turns <= MOST_TURNS:
+        raise InputError(f"{turns} tasks in one chat; from 1 to {MOST_TURNS} are written")
+    rng = Random(f"chats {seed}")
+    held: dict[str, list[Sample]] = {}
+    room: dict[str, int] = {}
+    for sample in found:
+        if turns == 1:
+            yield sample.document()
+            continue
+        chat = held.setdefault(sample.language, [])
+        size = room.setdefault(sample.language, whole(rng, 1, turns))
+        chat.append(sample)
+        if len(chat) == size:
+            yield joined(held.pop(sample.language))
+            del room[sample.language]
+    yield from map(joined, held.values())
+
+
+def joined(chat: Sequence[Sample]) -> Document:
+    if len(chat) == 1:
+        return chat[0].document()
+    messages = [message for one in chat for message in one.document().messages or ()]
+    return Document(messages=tuple(messages), kind="turns", language=chat[0].language)
 
 
 def named(kinds: Sequence[str]) -> Sequence[str]:
