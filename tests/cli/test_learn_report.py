@@ -58,6 +58,16 @@ def test_a_run_at_work_has_a_report_too(run, tmp_path, capsys):
     assert (tmp_path / "report.html").exists()
 
 
+def test_a_peak_that_was_measured_too_low_is_mended(run, tmp_path, monkeypatch):
+    peaks = iter([1e9, 3e9, 2e9])
+    monkeypatch.setattr("farthing.learn.work.peak", lambda **_: next(peaks))
+    recipe = toy_run.recipe(tmp_path, 2, save={"minutes": 0.0})
+    asked = ["learn", "pretrain", str(recipe), "-o", str(tmp_path / "run"), "--threads", "1"]
+    assert main(asked) == 0
+    torch.use_deterministic_algorithms(False)
+    assert json.loads((tmp_path / "run/facts.json").read_text())["peak"] == 3e9
+
+
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):
     assert main(["learn", "report", str(tmp_path)]) == 2
     assert "holds no run" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import pytest
 from farthing.learn.live import Live, duration
 from farthing.meter.rate import NANO
 
-FACTS = {"steps": 100, "flops_a_token": 1e6, "peak": 1e11}
+FACTS = {"steps": 100, "flops_a_token": 1e6, "peak": 1e11, "processes": 1}
 
 
 def line(step: int, **more):

@@ -24,7 +24,7 @@ def torch_as_it_was():
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FARTHING_LEARN_PRETRAIN_THREADS", "1")
-        patch.setattr("farthing.learn.work.peak", lambda: 1e11)
+        patch.setattr("farthing.learn.work.peak", lambda **_: 1e11)
         patch.setattr("farthing.cli.learn_job.write_report", str)
         yield
     torch.set_num_threads(threads)

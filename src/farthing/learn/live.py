@@ -43,7 +43,7 @@ class Live:
 
     def share(self) -> float:
         """Of the machine's measured bf16 product."""
-        return self.speed() * float(self.facts["flops_a_token"]) / float(self.facts["peak"])
+        return share(self.facts, self.speed())
 
     def left(self) -> float:
         """Seconds, by the time that the last steps took with all that was between them."""
@@ -63,6 +63,12 @@ class Live:
         """The mean over corpora."""
         losses = [one["loss"] for one in self.held_out.values()]
         return [f"held out {sum(losses) / len(losses):.3f}"] if losses else []
+
+
+def share(facts: Mapping[str, Any], tokens_a_second: float) -> float:
+    """Of the measured bf16 products of all processes."""
+    peak = float(facts["peak"]) * int(facts.get("processes", 1))
+    return tokens_a_second * float(facts["flops_a_token"]) / peak
 
 
 def layer(name: str) -> str:

@@ -65,7 +65,7 @@ class History:
         return step * len(self.lines) / sum(float(line["seconds"]) for line in self.lines)
 
     def share(self) -> float:
-        return self.speed() * float(self.facts["flops_a_token"]) / float(self.facts["peak"])
+        return live.share(self.facts, self.speed())
 
     def balance_after(self, share: float) -> float | None:
         """The mean over later steps of the largest load over the mean, in the worst layer."""
@@ -151,7 +151,8 @@ def _balance(axes: "Axes", history: History) -> None:
 def _speed(axes: "Axes", history: History) -> None:
     axes.set_title("share of the measured bf16 matmul peak, %", loc="left", fontsize=11)
     tokens = [line["tokens"] for line in history.lines]
-    shares = [100 * line["share"] for line in history.lines]
+    step = float(history.last["tokens"]) / int(history.last["step"])
+    shares = [100 * live.share(history.facts, step / line["seconds"]) for line in history.lines]
     _curve(axes, tokens, shares, max(1, len(shares) // 100), "of a step")
     axes.set_ylim(bottom=0)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from farthing import machine
 from farthing.errors import DiskFull, InputError
-from farthing.learn import checkpoint, distil, evaluation, facts, place, run
+from farthing.learn import checkpoint, distil, evaluation, facts, live, place, run, work
 from farthing.learn.blame import guilty, pieces
 from farthing.learn.checkpoint import Checkpoint
 from farthing.learn.corpus import Corpus
@@ -77,7 +77,8 @@ class Training:
             self._take(start)
         self.facts = facts.measured(self.recipe, self.run.rows, self.surroundings, folder / FACTS)
         place.write(folder / RECIPE, plan.text)
-        place.write(folder / FACTS, json.dumps(self.facts, indent=1).encode())
+        self.facts["processes"] = self.run.processes
+        self._keep_facts()
         self.journal, elapsed = Journal.open(folder / LOG, self.run.done)
         self._before = max(elapsed, float(before.get("elapsed", 0.0)))
         self._began = self._saved = perf_counter()
@@ -104,6 +105,7 @@ class Training:
             if self.run.done < steps:
                 self._save_if_due(note)
         if self.run.done:
+            self._look_at_peak()
             self.save()
         return self.run.done == steps
 
@@ -152,7 +154,6 @@ class Training:
         }
 
     def _line(self, told: Told) -> Line:
-        speed, peak = told.tokens / told.seconds, self.facts["peak"] * self.run.processes
         return {
             "step": told.step,
             "tokens": told.step * told.tokens,
@@ -162,7 +163,7 @@ class Training:
             "norm": told.norm,
             "rate": told.rate,
             "seconds": round(told.seconds, 4),
-            "share": round(self.facts["flops_a_token"] * speed / peak, 4),
+            "share": round(live.share(self.facts, told.tokens / told.seconds), 4),
             "imbalance": {layer: round(x, 4) for layer, x in imbalances(told.loads).items()},
         }
 
@@ -171,10 +172,21 @@ class Training:
             return
         self._saved = perf_counter()
         try:
+            self._look_at_peak()
             self.save()
         except DiskFull as error:
             note(f"{error}; the run goes on and tries again in a minute")
             self._saved += RETRY - self.recipe.save.minutes * 60
+
+    def _look_at_peak(self) -> None:
+        """Others may have been at work when it was measured: a limit is the most that was seen."""
+        peak = work.peak(seconds=0.2)
+        if peak > self.facts["peak"]:
+            self.facts["peak"] = peak
+            self._keep_facts()
+
+    def _keep_facts(self) -> None:
+        place.write(self.folder / FACTS, json.dumps(self.facts, indent=1).encode())
 
     def _blamed(self, error: NotFinite) -> InputError:
         """Not saved: the weights may be what is wrong."""
