@@ -24,11 +24,25 @@ Reply = tuple[int, bytes] | tuple[int, bytes, dict[str, str]]
 @contextmanager
 def toy_server(folder: Path, port: int = 0) -> Iterator[str]:
     """farthing's own server with the toy model; its address. It ends with SIGTERM."""
+    with _server(str(RUN_TOY), str(folder), str(port)) as url:
+        yield url
+
+
+@contextmanager
+def served(home: Path) -> Iterator[str]:
+    """`farthing serve` of the real model in a home."""
+    words = ("serve", "smollm2-135m", "--port", "0", "--no-measure")
+    with _server("-c", MAIN, *words, FARTHING_HOME=str(home)) as url:
+        yield url
+
+
+@contextmanager
+def _server(*words: str, **more: str) -> Iterator[str]:
     process = subprocess.Popen(
-        [sys.executable, str(RUN_TOY), str(folder), str(port)],
+        [sys.executable, *words],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": SOURCE},
+        env=os.environ | {"PYTHONPATH": SOURCE} | more,
     )
     assert process.stdout is not None
     try:

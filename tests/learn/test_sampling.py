@@ -8,13 +8,14 @@ import socket
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy import text as sql
-from teachers import answer, endpoint, toy_server, verb
+from teachers import answer, endpoint, served, toy_server, verb
 
 from farthing.errors import Busy, Denied, InputError, NotFound
 from farthing.learn import card, documents, patience, seeds
@@ -320,6 +321,25 @@ def test_settings_out_of_range_are_named(tmp_path):
     for url in ("h:80", "ftp://h", "http://", "http://me:key@h"):
         with pytest.raises(InputError, match="expected http"):
             run(job_of(tmp_path, url))
+
+
+@pytest.mark.slow
+def test_the_real_model_says_the_same_alone_and_among_others(tmp_path, smollm2_home):
+    """Our engine is exact: how many streams there are changes no text."""
+    with served(smollm2_home) as url:
+        for streams in (1, 12):
+            job = job_of(tmp_path / str(streams), url, model=None, price=None, streams=streams)
+            run(replace(job, samples=12, max_tokens=60))
+    assert texts(tmp_path / "1") == texts(tmp_path / "12")
+    found = card_of_filtered(tmp_path / "12", tmp_path / "clean")
+    assert found.documents >= 6 and all("a" in text for text in texts(tmp_path / "clean").values())
+
+
+def card_of_filtered(source: Path, output: Path) -> card.Card:
+    process = verb("filter", source, "-o", output, "--least-words", 10)
+    complaints = process.communicate()[1]
+    assert process.returncode == 0, complaints
+    return card.check(output)
 
 
 def test_the_card_says_teacher_licence_seeds_cost_and_hashes(tmp_path):

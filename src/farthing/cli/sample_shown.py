@@ -45,18 +45,22 @@ class Shown:
 
 
 def told(job: "Job", state: "State") -> tuple[str, float, float]:
-    """The live line, and how far the work is: the furthest of its ends."""
+    """The live line, and how far the work is: by the end that is nearest."""
     from farthing.meter.rate import dollars
 
     totals = state.totals
-    ends = [(totals.documents, job.samples)]
-    ends += [(totals.completion_tokens, job.tokens)] if job.tokens else []
-    ends += [(int(state.seconds), int(job.seconds))] if job.seconds else []
-    done, total = max(ends, key=lambda pair: pair[0] / max(pair[1], 1))
-    away = ", the endpoint is away" if state.away else ""
+    ends = [(totals.documents, job.samples, state.documents_before)]
+    if job.tokens:
+        ends.append((totals.completion_tokens, job.tokens, state.tokens_before))
+    if job.seconds:
+        ends.append((int(state.seconds), int(job.seconds), 0))
+    done, total, before = max(ends, key=lambda end: end[0] / max(end[1], 1))
     line = (
         f"{totals.documents:,} texts, {totals.completion_tokens:,} tokens,"
-        f" {state.tokens_per_second:,.0f} tokens/s, {dollars(totals.nanodollars)},"
-        f" {state.in_flight} in flight{away}"
+        f" {state.tokens_per_second:,.0f} tokens/s, {dollars(totals.nanodollars)}"
     )
+    if state.away:
+        line += ", the endpoint is away"
+    elif before < done < total:
+        line += f", {state.seconds * (total - done) / (done - before) / 60:,.0f} min left"
     return line, done, total
