@@ -85,3 +85,9 @@ def test_only_what_decides_the_weights_is_the_recipes_identity(tmp_path):
         {"balance": {"until": 0.5}},
     ):
         assert identity(**changed) != same, changed
+
+
+def test_an_identity_stays_what_it_was(tmp_path):
+    """Else no run that has begun could go on with this version."""
+    known = "26a8e541b2e918c03c591e1f4c0bcc4d6d739a6d32dfa0b35d0c1920a2aaf555"
+    assert recipe.read(toy_run.recipe(tmp_path)).identity == known
