@@ -57,6 +57,13 @@ def test_every_step_of_an_answer_is_true():
     assert seen > 5000
 
 
+def test_written_columns_give_the_sum():
+    """The last column's total, then the others' last digits, from the left."""
+    for one, (a, b) in asked("arithmetic", "add-steps"):
+        totals = [total for _, total in re.findall(r"([\d+]+)=(\d+)", one.answer)]
+        assert totals[-1] + "".join(total[-1] for total in totals[-2::-1]) == str(a + b), one
+
+
 def test_rows_are_in_order():
     for name, reverse in (("up", False), ("down", True)):
         for one, _ in asked("sort", name):
