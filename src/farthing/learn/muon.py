@@ -46,7 +46,7 @@ class Muon(torch.optim.Optimizer):
         self.direction = direction
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
