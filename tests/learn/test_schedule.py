@@ -1,5 +1,7 @@
 """The learning rate over a run, by hand."""
 
+from itertools import pairwise
+
 import pytest
 
 from farthing.learn.recipe import Schedule
@@ -30,7 +32,7 @@ def test_cosine_falls_from_the_warm_up_to_its_least():
     found = rates(Schedule(kind="cosine", warmup=2, least=0.2), 10)
     assert found[:3] == pytest.approx([0.5, 1.0, 1.0])
     assert found[6] == pytest.approx(0.6)  # half way down
-    assert all(a > b for a, b in zip(found[2:], found[3:], strict=False))
+    assert all(before > after for before, after in pairwise(found[2:]))
     assert found[-1] > 0.2
 
 
