@@ -45,6 +45,7 @@ def test_programs_read_the_figures(run, capsys):
     assert 0 < found["share_of_peak"] < 1 and found["tokens_a_second"] > 0
     assert found["held_out"]["held"]["loss"] > 0 and found["nanodollars"] > 0
     assert found["balance"] >= 1
+    assert 0 < found["cpu_seconds"] <= found["seconds"] * 1.1 + 0.1, "on one thread"
 
 
 def test_a_run_at_work_has_a_report_too(run, tmp_path, capsys):

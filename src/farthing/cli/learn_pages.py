@@ -39,6 +39,7 @@ def figures(history: History) -> dict[str, Any]:
         "share_of_peak": history.share(),
         "balance": history.balance_after(SETTLED),
         "seconds": history.last["elapsed"],
+        "cpu_seconds": history.cpu(),
         "nanodollars": rate.cost(nanoseconds, price.hour_nanodollars),
     }
 
@@ -57,6 +58,7 @@ def rows(history: History) -> list[tuple[str, str]]:
             f" {facts['threads']} threads, at {facts['flops_a_token'] / 1e6:,.1f} MFLOP a token",
         ),
         ("time, with saving and looking", duration(found["seconds"])),
+        ("processor time of the steps", duration(found["cpu_seconds"])),
         ("cost", rate.dollars(found["nanodollars"])),
     ]
     if found["balance"] is not None:

@@ -67,6 +67,10 @@ class History:
     def share(self) -> float:
         return live.share(self.facts, self.speed())
 
+    def cpu(self) -> float:
+        """Seconds of processor time that the steps took, on all threads of this process."""
+        return sum(float(line.get("cpu", 0.0)) for line in self.lines)
+
     def balance_after(self, share: float) -> float | None:
         """The mean over later steps of the largest load over the mean, in the worst layer."""
         first = share * self.facts["steps"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from farthing import machine
@@ -127,11 +127,12 @@ class Training:
         self.notes.append(f"started from {start}: its weights, moments and step, on this recipe")
 
     def _step(self) -> Line:
+        began = process_time()
         try:
             told = self.run.step()
         except NotFinite as error:
             raise self._blamed(error) from error
-        line = self._line(told)
+        line = self._line(told) | {"cpu": round(process_time() - began, 4)}
         at = self.recipe.evaluate.steps
         if self.plan.held_out and (told.step % at == 0 or told.step == self.recipe.steps):
             line["held_out"] = self.evaluate()
