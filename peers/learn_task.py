@@ -49,8 +49,8 @@ SHAPE: dict[str, Any] = {
 """One dense layer, then 64 experts of which 6 are active, one shared; MLA. No next-token head:
 transformers trains none."""
 OPTIMIZER: dict[str, Any] = {"rate": 2e-3, "decay": 0.1, "betas": [0.9, 0.95], "clip": 1.0}
-WARMUP = 1
-"""Steps of each round that are not timed."""
+WARMUP, COMPILING = 1, 3
+"""Steps of each round that are not timed; and where code is compiled on the way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,13 @@ from typing import Any
 
 import torch
 import transformers
-from learn_task import LENGTH, OPTIMIZER, SHAPE, WARMUP, Task
+from learn_task import COMPILING, LENGTH, OPTIMIZER, SHAPE, WARMUP, Task
 from side import serve
 from torch import Tensor
 from transformers import DeepseekV3Config, DeepseekV3ForCausalLM, Trainer, TrainingArguments
+
+TRIED = 2
+"""Steps that a choice of settings is timed on."""
 
 
 class Rows(torch.utils.data.Dataset[dict[str, Tensor]]):
@@ -71,22 +74,22 @@ class Transformers:
         if settings["weights"] == "bf16":
             self.model.to(torch.bfloat16)
         try:
-            return self.train(1, tokens)
+            return self.train(TRIED, tokens)
         except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
             return {"rate": 0.0, "failed": f"{type(error).__name__}: {str(error)[:300]}"}
 
     def train(self, steps: int, tokens: int | None = None) -> dict[str, Any]:
         """Steps of the Trainer's own loop, its data loading, clipping and optimizer included."""
         tokens = tokens or self.task.tokens
-        clock = Clock()
+        clock, warmup = Clock(), COMPILING if self.settings["compile"] else WARMUP
         trainer = Trainer(
             model=self.model,
-            args=self._arguments(WARMUP + steps, tokens),
+            args=self._arguments(warmup + steps, tokens),
             train_dataset=self.rows,
             callbacks=[clock],
         )
         loss = trainer.train().training_loss
-        timed = clock.ended[WARMUP - 1 :]
+        timed = clock.ended[warmup - 1 :]
         assert len(timed) == steps + 1, "the Trainer made other steps"
         return {"rate": steps * tokens / (timed[-1] - timed[0]), "loss": loss}
 
