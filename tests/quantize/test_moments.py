@@ -54,7 +54,9 @@ def test_moments_are_those_of_the_page(
     monkeypatch.setattr("farthing.quantize.moments.BLOCK", block)
     monkeypatch.setattr(desks, "rounded", exact)
     monkeypatch.setattr("farthing.quantize.work.pack", lambda matrix: np.zeros(64, np.uint8))
-    recipe = toys.Same("gptq", others=(("embed_tokens.weight", toys.KEEP),))
+    asks = Choice(method="awq", form=toys.INT4)  # for magnitudes too
+    kept = ("embed_tokens.weight", toys.KEEP)
+    recipe = toys.Same("gptq", others=(kept, ("lm_head.weight", asks)))
     quantize(source, SAMPLES, recipe, tmp_path / "work", silent)
 
     theirs = inputs_of(source)
@@ -62,6 +64,7 @@ def test_moments_are_those_of_the_page(
     for ours, x in zip(given, theirs.values(), strict=False):
         assert ours.count == len(x) == 73
         np.testing.assert_allclose(ours.hessian, x.T @ x, atol=1e-4 * np.abs(x.T @ x).max())
+        assert ours.magnitude is not None
         np.testing.assert_allclose(ours.magnitude, np.abs(x).sum(0), rtol=1e-3)
 
 

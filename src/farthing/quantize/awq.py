@@ -24,10 +24,12 @@ def scales(weights: Sequence[Weights], form: Form, moments: Moments) -> Weights:
     Raises InputError where calibration saw nothing, or no finite numbers.
     """
     finite(moments.hessian, "hessian")
-    finite(moments.magnitude, "magnitude")
-    if not moments.count or not moments.magnitude.max() > 0:
+    magnitude = moments.magnitude
+    assert magnitude is not None, "gathered without magnitudes"
+    finite(magnitude, "magnitude")
+    if not moments.count or not magnitude.max() > 0:
         raise InputError("no calibration data for this input; give this layer tokens")
-    size = np.maximum(moments.magnitude / moments.magnitude.mean(), np.float32(1e-4))
+    size = np.maximum(magnitude / magnitude.mean(), np.float32(1e-4))
     tried: list[Weights] = [(size**power).astype(np.float32) for power in POWERS]
     errors = [sum(_error(w, form, s, moments.hessian) for w in weights) for s in tried]
     return tried[int(np.argmin(errors))]

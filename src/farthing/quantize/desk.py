@@ -19,7 +19,7 @@ from farthing.quantize.gptq import Factor, gptq
 from farthing.quantize.moments import energy
 from farthing.quantize.rtn import rtn
 from farthing.quantize.sections import Standin
-from farthing.quantize.types import Choice, Moments, Outcome, Weights
+from farthing.quantize.types import Choice, Method, Moments, Outcome, Weights
 from farthing.quantize.work import ONE, Writer
 from farthing.weight import Matrix
 
@@ -68,6 +68,10 @@ class Desk:
     def waits(self, one: Standin) -> bool:
         """Whether it needs moments and has not had them."""
         return self.chosen[one.name].method in CALIBRATED and one.name not in self.settled
+
+    def uses(self, method: Method) -> bool:
+        """Whether anything in the model is quantized so."""
+        return any(choice.method == method for choice in self.chosen.values())
 
     def settle(
         self,

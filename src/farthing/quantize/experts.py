@@ -16,7 +16,6 @@ from farthing.ops.record import Note
 from farthing.quantize import fold
 from farthing.quantize.check import CALIBRATED
 from farthing.quantize.desk import Desk
-from farthing.quantize.moments import Gathering
 from farthing.quantize.replay import Values
 from farthing.quantize.sections import Standin, activation_of
 from farthing.quantize.stream import AnyRows, Chunk, Rows, tokens_at_once
@@ -169,7 +168,7 @@ class Expert:
     ) -> Moments | None:
         if all(self.desk.chosen[one.name].method not in CALIBRATED for one in parts):
             return None
-        gathering = Gathering(parts[0].shape[-1])
+        gathering = self.walk.gathering(parts[0].shape[-1])
         for _, x in rows:
             gathering.add(x)
         self.walk.finite(gathering.hessian)

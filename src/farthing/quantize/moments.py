@@ -17,10 +17,11 @@ BLOCK = 2048
 class Gathering:
     """Moments in the making. Of wide inputs only the blocks below the diagonal are added up."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, magnitudes: bool = True) -> None:
+        """`magnitudes`: whether anybody asks for them."""
         self.count = 0
         self.hessian = np.zeros((width, width), np.float32)
-        self.magnitude = np.zeros(width, np.float32)
+        self.magnitude = np.zeros(width, np.float32) if magnitudes else None
         self.moved: Weights | None = None
         self.compared: Weights | None = None
         self.told = 0
@@ -37,7 +38,8 @@ class Gathering:
     def adding(self, x: Weights) -> After:
         """`add`, the products made at once and in any thread, unless they are wide."""
         x = np.ascontiguousarray(x)  # BLAS then makes half of a product
-        count, magnitude = len(x), np.abs(x).sum(0)
+        count = len(x)
+        magnitude = None if self.magnitude is None else np.abs(x).sum(0)
         if len(self.hessian) > BLOCK:
             return lambda: self._added(
                 count, magnitude, (x[:, a:b].T @ x[:, :b] for a, b in self._blocks())
@@ -67,9 +69,10 @@ class Gathering:
             drift=drift,
         )
 
-    def _added(self, count: int, magnitude: Weights, products: Iterable[Weights]) -> None:
+    def _added(self, count: int, magnitude: Weights | None, products: Iterable[Weights]) -> None:
         self.count += count
-        self.magnitude += magnitude
+        if self.magnitude is not None and magnitude is not None:
+            self.magnitude += magnitude
         for (a, b), product in zip(self._blocks(), products, strict=True):
             self.hessian[a:b, :b] += product
 

@@ -18,6 +18,8 @@ from farthing.quantize.types import Weights
 BLOCK = 384
 """Rows of scores made at once, of all heads that share keys: with 512 keys they stay in a core's
 cache."""
+TILE = 1 << 16
+"""Numbers that a gated unit is made of at once, so that they stay there too."""
 
 
 def rms_norm(x: Weights, weight: Weights, *, eps: float, heads: int = 1) -> Weights:
@@ -30,16 +32,23 @@ def rms_norm(x: Weights, weight: Weights, *, eps: float, heads: int = 1) -> Weig
 
 def gated(gate: Weights, up: Weights, activation: Activation = SILU) -> Weights:
     """As ops.reference_mixture.gated."""
+    made, step = np.empty_like(gate), max(TILE // gate.shape[1], 1)
+    for at in range(0, len(gate), step):
+        rows = slice(at, at + step)
+        _gated(gate[rows], up[rows], activation, made[rows])
+    return made
+
+
+def _gated(gate: Weights, up: Weights, activation: Activation, out: Weights) -> None:
     if activation.limit < inf:
         gate = np.minimum(gate, np.float32(activation.limit))
         up = np.clip(up, -activation.limit, activation.limit)
-    out = gate * np.float32(-activation.sharpness)
+    np.multiply(gate, np.float32(-activation.sharpness), out=out)
     with np.errstate(over="ignore"):
         np.exp(out, out=out)
     out += 1
     np.divide(gate, out, out=out)
     out *= up + np.float32(activation.shift) if activation.shift else up
-    return out
 
 
 class Turn:
@@ -100,9 +109,10 @@ def _softened(
     scores: Weights, a: int, b: int, low: int, window: int, sink: Weights | None
 ) -> Weights:
     """Exponentials in place of the scores of queries a..b and keys low..b; their sums."""
-    hidden = _hidden(a - low, b - low, window)
-    if hidden is not None:
-        scores += hidden
+    if window:
+        scores += _hidden(a - low, b - low, window)
+    else:
+        scores[..., a:] += _hidden(0, b - a, 0)  # what came before a is seen by all
     largest = scores.max(-1, keepdims=True)
     if sink is not None:
         largest = np.maximum(largest, sink)

@@ -47,13 +47,13 @@ class Drift:
 class Moments:
     """What calibration saw of the input of a linear: `count` rows x of width K.
 
-    hessian [K, K] fp32 is the sum of x xT, magnitude [K] fp32 the sum of |x|.
-    drift is that of some of the rows.
+    hessian [K, K] fp32 is the sum of x xT, magnitude [K] fp32 the sum of |x|, None where nothing is
+    quantized by AWQ. drift is that of some of the rows.
     """
 
     count: int
     hessian: Weights
-    magnitude: Weights
+    magnitude: Weights | None
     drift: Drift | None = None
 
 

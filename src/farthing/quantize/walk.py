@@ -110,7 +110,7 @@ class Walk:
         self, symbols: Iterable[Symbol], heads: int = 1, keep: bool = True
     ) -> dict[Symbol, list[Moments]]:
         """Of each symbol, and of each of `heads` equal parts of it, from one pass."""
-        gathered = {s: [Gathering(s.width // heads) for _ in range(heads)] for s in symbols}
+        gathered = {s: [self.gathering(s.width // heads) for _ in range(heads)] for s in symbols}
 
         def visit(chunk: Chunk, values: Values) -> After:
             left: list[After] = []
@@ -128,6 +128,9 @@ class Walk:
             for part in parts:
                 self.finite(part.hessian)
         return {symbol: [part.done() for part in parts] for symbol, parts in gathered.items()}
+
+    def gathering(self, width: int) -> Gathering:
+        return Gathering(width, magnitudes=self.desk.uses("awq"))
 
     def _linears(self, first: Note) -> None:
         """All that read one input, at once."""
