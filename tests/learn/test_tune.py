@@ -58,6 +58,18 @@ def test_it_learns_what_the_assistant_says(model, tmp_path):
     assert told[-1] < 0.9 * told[0]
 
 
+def test_every_row_of_every_epoch_is_seen_once(model, tmp_path, monkeypatch):
+    tuning = opened(model, tmp_path / "out")
+    taken, take = [], tuning.tune.rows.take
+    monkeypatch.setattr(
+        tuning.tune.rows, "take", lambda first, count: taken.append(first) or take(first, count)
+    )
+    to_the_end(tuning)
+
+    rows = len(tuning.tune.rows.rows)
+    assert taken == list(range(rows + rows % 2)), "one at a time, and what fills the last step"
+
+
 def test_nothing_of_the_base_moves(model, tmp_path):
     before = read(model, torch.float32).weights
     tuning = to_the_end(opened(model, tmp_path / "out"))
