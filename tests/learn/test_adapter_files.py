@@ -12,6 +12,7 @@ from tuned_models import FAMILIES, VOCABULARY, loss, source, trained
 
 from farthing.errors import FormatError, NotFound
 from farthing.learn import adapter as files
+from farthing.learn import adapter_write
 from farthing.learn.base import read
 
 with warnings.catch_warnings():
@@ -43,7 +44,7 @@ def test_peft_reads_what_we_write(family, tmp_path):
     model = read(tmp_path / "model", torch.float32)
     adapter = trained(model, *TARGETS.get(family, ()))
     (tmp_path / "adapter").mkdir()
-    files.write(tmp_path / "adapter", adapter, base="model")
+    adapter_write.write(tmp_path / "adapter", adapter, base="model")
 
     peft = PeftModel.from_pretrained(theirs, tmp_path / "adapter").eval()
 
@@ -59,7 +60,7 @@ def test_peft_reads_parts_of_some_experts_matrices(targets, tmp_path):
     model = read(tmp_path / "model", torch.float32)
     adapter = trained(model, *targets)
     (tmp_path / "adapter").mkdir()
-    files.write(tmp_path / "adapter", adapter, base="model")
+    adapter_write.write(tmp_path / "adapter", adapter, base="model")
 
     peft = PeftModel.from_pretrained(theirs, tmp_path / "adapter").eval()
     again = files.read(tmp_path / "adapter", model.config)
@@ -75,7 +76,7 @@ def test_what_is_written_is_read_again(family, tmp_path):
     model = read(tmp_path / "model", torch.float32)
     adapter = trained(model)
     (tmp_path / "adapter").mkdir()
-    files.write(tmp_path / "adapter", adapter, base="model")
+    adapter_write.write(tmp_path / "adapter", adapter, base="model")
 
     again = files.read(tmp_path / "adapter", model.config)
 
@@ -145,7 +146,7 @@ def written(tmp_path_factory):
     at = tmp_path_factory.mktemp("written")
     source(at / "model", "llama")
     model = read(at / "model", torch.float32)
-    files.write(at, trained(model), base="model")
+    adapter_write.write(at, trained(model), base="model")
     return at, model.config
 
 

@@ -6,8 +6,9 @@ from tuned_models import BATCH, FAMILIES, base, loss, trained
 
 from farthing import models
 from farthing.errors import InputError
+from farthing.learn.adapted import Adapted
 from farthing.learn.fast import Fast
-from farthing.learn.lora import Adapted, Adapter, modules, targeted
+from farthing.learn.lora import Adapter, modules, targeted
 from farthing.learn.losses import losses
 
 

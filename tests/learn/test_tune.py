@@ -11,7 +11,7 @@ from tuned_models import source
 
 from farthing.cli import main
 from farthing.errors import InputError
-from farthing.learn import adapter, checkpoint
+from farthing.learn import adapter, adapter_write, checkpoint
 from farthing.learn.base import read
 from farthing.learn.journal import lines
 from farthing.learn.tune import Settings
@@ -208,7 +208,7 @@ def test_no_steps_change_nothing_to_the_bit(tmp_path):
     source(tmp_path / "model", "llama")
     chats(tmp_path / "data")
     tuning = opened(tmp_path / "model", tmp_path / "out")
-    adapter.write(tmp_path / "out", tuning.tune.adapter, base="model")
+    adapter_write.write(tmp_path / "out", tuning.tune.adapter, base="model")
     words = [str(tmp_path / "model"), str(tmp_path / "out"), "-o", str(tmp_path / "merged")]
     assert main(["learn", "merge", *words]) == 0
 

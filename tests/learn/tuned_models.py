@@ -8,9 +8,10 @@ from packed_rows import packed
 from torch import Tensor
 
 import small_mixtures
+from farthing.learn.adapted import Adapted
 from farthing.learn.base import Base, read
 from farthing.learn.batches import Batch
-from farthing.learn.lora import Adapted, Adapter
+from farthing.learn.lora import Adapter
 from farthing.learn.losses import losses
 from models.oracle import checkpoint
 from server.toy_model import write_toy

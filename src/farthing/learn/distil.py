@@ -16,19 +16,18 @@ from torch.nn import functional as F
 from farthing import models, ops, store
 from farthing.errors import InputError
 from farthing.learn import base, divergence, facts
+from farthing.learn.adapted import Adapted
 from farthing.learn.batches import Batch, Rows
 from farthing.learn.corpus import Corpus
 from farthing.learn.cross_entropy import Logits
 from farthing.learn.divergence import Loss
 from farthing.learn.frozen import Frozen
 from farthing.learn.kept_logits import Kept
-from farthing.learn.lora import Adapted
 from farthing.learn.losses import NoCache, Objective, Step
 from farthing.learn.recipe import Recipe, Teacher
+from farthing.learn.run import DTYPES
 from farthing.learn.tokenizer import sha256
 from farthing.store.digest import sha256_of
-
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 @dataclass(frozen=True, slots=True)

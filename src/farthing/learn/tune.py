@@ -13,15 +13,16 @@ from torch import Tensor
 
 from farthing.errors import InputError
 from farthing.learn import checkpoint, divergence, schedule
+from farthing.learn.adapted import Adapted
 from farthing.learn.base import Base
 from farthing.learn.checkpoint import Checkpoint
 from farthing.learn.frozen import Codes
-from farthing.learn.lora import Adapted, Adapter
+from farthing.learn.lora import Adapter
 from farthing.learn.losses import losses
 from farthing.learn.recipe import Dtype, Schedule
+from farthing.learn.run import DTYPES
 from farthing.learn.whole_rows import Document, WholeRows
 
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 CLIP = 1.0
 KEEP = 2
 LOOKED_AT = 1024

@@ -20,14 +20,15 @@ import tomlkit
 
 from farthing import machine
 from farthing.errors import DiskFull, InputError
-from farthing.learn import adapter, base, checkpoint, run
+from farthing.learn import adapter_write, base, checkpoint, run
 from farthing.learn.documents import Document
 from farthing.learn.journal import Journal, Line
 from farthing.learn.live import duration
 from farthing.learn.pack import Packer
 from farthing.learn.place import LOG, RECIPE, claim
+from farthing.learn.run import DTYPES
 from farthing.learn.sources import Sources
-from farthing.learn.tune import DTYPES, Settings, Tune
+from farthing.learn.tune import Settings, Tune
 from farthing.learn.whole_rows import Document as Ids
 from farthing.tokenizer import Tokenizer
 
@@ -98,7 +99,7 @@ class Tuning:
         tune.save(self.folder)
         if tune.done < tune.steps:
             return False
-        adapter.write(self.folder, tune.adapter, base=str(self.model))
+        adapter_write.write(self.folder, tune.adapter, base=str(self.model))
         return True
 
     def opening(self) -> str:
