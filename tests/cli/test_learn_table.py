@@ -1,5 +1,6 @@
 """The verbs of training: each there, each explained, none of them costing torch to look at."""
 
+import os
 import subprocess
 import sys
 
@@ -39,3 +40,13 @@ def test_looking_at_the_verbs_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False)
     assert done.returncode == 0
+
+
+def test_torchs_threads_sleep_while_they_wait():
+    """Set before torch is there, which reads it once; what the user set stays."""
+    code = "import os, sys; from farthing.cli import learn; assert 'torch' not in sys.modules"
+    ask = f"{code}; print(os.environ.get('GOMP_SPINCOUNT'))"
+    for given, expected in (({}, learn.SPINS), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")):
+        environ = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"} | given
+        done = subprocess.run([sys.executable, "-c", ask], env=environ, capture_output=True)
+        assert done.stdout.decode().strip() == expected
