@@ -3,7 +3,7 @@
 Shapes: T tokens, E experts, k experts a token, H model width, I inner width of an expert.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -25,13 +25,20 @@ class Routed:
     weights: Any
 
 
-def route(logits: Any, router: Router, correction: Any = None) -> Routed:
+def route(
+    logits: Any,
+    router: Router,
+    correction: Any = None,
+    *,
+    largest: Callable[[Any, int], Any] | None = None,
+) -> Routed:
+    """`largest` finds the indices [T, k] of a row's largest, in any order; ours is slow."""
     xp = array_namespace(logits)
     scores = _scores(logits, router.score)
     worth = scores if correction is None else scores + correction
     if router.groups > 1:
         worth = _in_best_groups(worth, router)
-    ids = xp.sort(_largest(worth, router.top_k), axis=-1)
+    ids = xp.sort((largest or _largest)(worth, router.top_k), axis=-1)
     weights = xp.take_along_axis(scores, ids, axis=-1)
     if router.score == "softmax_chosen":
         weights = _softmax(weights)
