@@ -1,14 +1,16 @@
 """Where documents lie in rows, and attention within each: no work is done between documents.
 
 Documents of like length are put side by side as [n, length] blocks, short ones filled up, and met
-by plain batched products: scores of one block fit the caches, and their softmax is one pass.
+by plain batched products: scores of one block fit the caches, their softmax is one pass. Queries
+of long ones go piece by piece, each with the keys up to its own end, so that what causal attention
+hides is hardly ever made.
 
-Shapes: T tokens of all rows, n documents of a block, L its length, h heads, g of them to each key
-head, d key width, c value width.
+Shapes: T tokens of all rows, n documents of a block, L its length, C that of a piece, h heads, g of
+them to each key head, d key width, c value width.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -19,6 +21,8 @@ from farthing.learn.batches import Batch
 
 LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Of blocks; beyond, multiples of the last."""
+PIECE = 64
+"""Positions of queries that go together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,54 +36,81 @@ class Block:
         """[T, heads * d] -> [n * heads, L, d]"""
         n, length = self.places.shape
         by_head = self.places[:, None] * heads + torch.arange(heads, device=x.device)[:, None]
-        return (
-            x.view(x.shape[0] * heads, -1)
-            .index_select(0, by_head.flatten())
-            .view(n * heads, length, -1)
-        )
+        taken = x.view(x.shape[0] * heads, -1).index_select(0, by_head.flatten())
+        return taken.view(n * heads, length, -1)
+
+    def part(self, begin: int, end: int) -> "Block":
+        return Block(self.places[:, begin:end], self.real[:, begin:end])
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All tokens in blocks; found [T]: where each lies in all of them end to end."""
+
+    blocks: tuple[Block, ...]
+    found: Tensor
+    _rows: dict[int, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block], tokens: int) -> "Layout":
+        real = torch.cat([block.real.flatten() for block in blocks])
+        places = torch.cat([block.places.flatten() for block in blocks])
+        found = torch.empty(tokens, dtype=torch.int64, device=real.device)
+        found[places[real]] = torch.nonzero(real).flatten()
+        return cls(tuple(blocks), found)
+
+    def back(self, parts: Sequence[Tensor], heads: int) -> Tensor:
+        """The inverse of every block's `take`: [n * heads, L, d] each -> [T, heads * d]."""
+        width = parts[0].shape[-1]
+        lines = torch.cat([part.reshape(-1, width) for part in parts])
+        return lines.index_select(0, self.rows(heads)).view(len(self.found), -1)
+
+    def rows(self, heads: int) -> Tensor:
+        """[T * heads]: where each head of each token lies in all that the blocks have taken."""
+        if heads not in self._rows:
+            head, begin = torch.arange(heads, device=self.found.device), 0
+            at = torch.empty(len(self.found), heads, dtype=torch.int64, device=self.found.device)
+            for block in self.blocks:
+                n, length = block.places.shape
+                mine = (self.found >= begin) & (self.found < begin + n * length)
+                local = self.found[mine] - begin
+                row = local // length * heads * length + local % length
+                at[mine] = begin * heads + row[:, None] + head * length
+                begin += n * length
+            self._rows[heads] = at.flatten()
+        return self._rows[heads]
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """A batch's documents, by blocks; found [T]: where each token lies in all blocks end to end."""
+    """A batch's documents. pieces[i] of queries.blocks[i]: its keys' block, its first position."""
 
-    blocks: tuple[Block, ...]
-    found: Tensor
+    keys: Layout
+    queries: Layout
+    pieces: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, batch: Batch) -> "Spans":
         starts = torch.nonzero(batch.positions.flatten() == 0).flatten()
-        ends = torch.cat([starts[1:], torch.tensor([batch.tokens.numel()])])
+        tokens = batch.tokens.numel()
+        ends = torch.cat([starts[1:], torch.tensor([tokens], device=starts.device)])
         lengths = ends - starts
         rooms = [_room(n) for n in lengths.tolist()]
-        size = torch.tensor(rooms)
+        size = torch.tensor(rooms, device=starts.device)
         blocks = []
         for length in sorted(set(rooms)):
             mine = size == length
-            inside = torch.arange(length)
+            inside = torch.arange(length, device=starts.device)
             real = inside < lengths[mine][:, None]
             places = torch.where(real, starts[mine][:, None] + inside, starts[mine][:, None])
             blocks.append(Block(places, real))
-        real = torch.cat([block.real.flatten() for block in blocks])
-        places = torch.cat([block.places.flatten() for block in blocks])
-        found = torch.empty(batch.tokens.numel(), dtype=torch.int64)
-        found[places[real]] = torch.nonzero(real).flatten()
-        return cls(tuple(blocks), found)
-
-    def back(self, parts: list[Tensor], heads: int) -> Tensor:
-        """The inverse of every block's `take`: [n * heads, L, d] each -> [T, heads * d]."""
-        lines, begin = [], 0
-        at = self.found.new_empty(len(self.found), heads)
-        head = torch.arange(heads, device=self.found.device)
-        for block, part in zip(self.blocks, parts, strict=True):
-            n, length = block.places.shape
-            mine = (self.found >= begin) & (self.found < begin + n * length)
-            local = self.found[mine] - begin
-            row = local // length * heads * length + local % length
-            at[mine] = begin * heads + row[:, None] + head * length
-            begin += n * length
-            lines.append(part.reshape(n * heads * length, -1))
-        return torch.cat(lines).index_select(0, at.flatten()).view(len(self.found), -1)
+        pieces = [
+            (i, begin)
+            for i, block in enumerate(blocks)
+            for begin in range(0, block.places.shape[1], PIECE)
+        ]
+        parts = [blocks[i].part(begin, begin + PIECE) for i, begin in pieces]
+        return cls(Layout.of(blocks, tokens), Layout.of(parts, tokens), tuple(pieces))
 
 
 def attend(
@@ -111,65 +142,76 @@ class _Attended(torch.autograd.Function):
         scale: float,
         window: int,
     ) -> Tensor:
+        keys = [block.take(k, kv_heads) for block in spans.keys.blocks]
+        values = [block.take(v, kv_heads) for block in spans.keys.blocks]
         outs, kept = [], []
-        for block in spans.blocks:
-            qs, ks, vs = _taken(block, q, k, v, heads, kv_heads)
-            seen = _unseen(block, heads // kv_heads, window, q)
-            weights = torch.softmax(torch.baddbmm(seen, qs, ks.mT, alpha=scale), -1)
-            outs.append(torch.bmm(weights, vs))
+        for piece, (i, begin) in zip(spans.queries.blocks, spans.pieces, strict=True):
+            qs, end = _queries(piece, q, heads, kv_heads), begin + piece.places.shape[1]
+            unseen = _unseen(begin, end, heads // kv_heads, window, q)
+            scores = torch.baddbmm(unseen, qs, keys[i][:, :end].mT, alpha=scale)
+            weights = torch.softmax(scores, -1)
+            outs.append(torch.bmm(weights, values[i][:, :end]))
             kept.append(weights)
         ctx.save_for_backward(q, k, v, *kept)
         ctx.rest = spans, heads, kv_heads, scale
-        return spans.back(_heads(outs, spans, heads), heads)
+        return spans.queries.back(outs, heads)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         q, k, v, *kept = ctx.saved_tensors
         spans, heads, kv_heads, scale = ctx.rest
-        grads_q, grads_k, grads_v = [], [], []
-        for block, weights in zip(spans.blocks, kept, strict=True):
-            qs, ks, vs = _taken(block, q, k, v, heads, kv_heads)
-            n, length = block.places.shape
-            # the filling's gradients would reach keys that it sees
-            out = block.take(grad, heads).view(n, heads, length, -1)
-            out = out.masked_fill_(~block.real[:, None, :, None], 0).view(
-                n * kv_heads, -1, out.shape[-1]
-            )
-            grad_weights = torch.bmm(out, vs.mT)
+        keys = [block.take(k, kv_heads) for block in spans.keys.blocks]
+        values = [block.take(v, kv_heads) for block in spans.keys.blocks]
+        grads_q: list[Tensor] = []
+        grads_k, grads_v = (
+            [torch.zeros_like(x) for x in keys],
+            [torch.zeros_like(x) for x in values],
+        )
+        for piece, (i, begin), weights in zip(
+            spans.queries.blocks, spans.pieces, kept, strict=True
+        ):
+            end = begin + piece.places.shape[1]
+            qs, out = _queries(piece, q, heads, kv_heads), _real(piece, grad, heads, kv_heads)
+            grad_weights = torch.bmm(out, values[i][:, :end].mT)
             grad_scores = torch._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
-            grads_v.append(torch.bmm(weights.mT, out))
-            grads_q.append(torch.bmm(grad_scores, ks).mul_(scale))
-            grads_k.append(torch.bmm(grad_scores.mT, qs).mul_(scale))
-        grad_q = spans.back(_heads(grads_q, spans, heads), heads)
-        grad_k, grad_v = spans.back(grads_k, kv_heads), spans.back(grads_v, kv_heads)
-        return grad_q, grad_k, grad_v, None, None, None, None, None
+            grads_q.append(torch.bmm(grad_scores, keys[i][:, :end]).mul_(scale))
+            _added(grads_v[i], end, weights, out)
+            _added(grads_k[i], end, grad_scores.mul_(scale), qs)
+        return (
+            spans.queries.back(grads_q, heads),
+            spans.keys.back(grads_k, kv_heads),
+            spans.keys.back(grads_v, kv_heads),
+            *(None,) * 5,
+        )
 
 
-def _taken(
-    block: Block, q: Tensor, k: Tensor, v: Tensor, heads: int, kv_heads: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """[n * kv_heads, g * L, d], [n * kv_heads, L, d], [n * kv_heads, L, c]"""
-    n, length = block.places.shape
-    queries = block.take(q, heads).view(n * kv_heads, heads // kv_heads * length, -1)
-    return queries, block.take(k, kv_heads), block.take(v, kv_heads)
+def _queries(piece: Block, x: Tensor, heads: int, kv_heads: int) -> Tensor:
+    """[T, heads * d] -> [n * kv_heads, g * C, d]"""
+    n, length = piece.places.shape
+    return piece.take(x, heads).view(n * kv_heads, heads // kv_heads * length, -1)
 
 
-def _heads(parts: list[Tensor], spans: Spans, heads: int) -> list[Tensor]:
-    """[n * kv_heads, g * L, d] each -> [n * heads, L, d]"""
-    return [
-        part.view(len(block.places) * heads, block.places.shape[1], -1)
-        for block, part in zip(spans.blocks, parts, strict=True)
-    ]
+def _real(piece: Block, grad: Tensor, heads: int, kv_heads: int) -> Tensor:
+    """The same of a gradient; the filling's, which would reach keys that it sees, is zero."""
+    n, length = piece.places.shape
+    taken = piece.take(grad, heads).view(n, heads, length, -1)
+    if not bool(piece.real.all()):
+        taken = taken.masked_fill_(~piece.real[:, None, :, None], 0)
+    return taken.view(n * kv_heads, -1, taken.shape[-1])
 
 
-def _unseen(block: Block, group: int, window: int, like: Tensor) -> Tensor:
-    """[g * L, L]: -inf where a query does not see a key, else 0."""
-    length = block.places.shape[1]
-    place = torch.arange(length)
-    hidden = place[None, :] > place[:, None]
+def _added(into: Tensor, end: int, weights: Tensor, x: Tensor) -> None:
+    """into[:, :end] += weights' transpose times x."""
+    into[:, :end] += torch.bmm(weights.mT, x)
+
+
+def _unseen(begin: int, end: int, group: int, window: int, like: Tensor) -> Tensor:
+    """[g * C, end]: -inf where a query, the first at `begin`, does not see a key, else 0."""
+    here, there = torch.arange(begin, end)[:, None], torch.arange(end)[None, :]
+    hidden = there > here
     if window:
-        hidden |= place[None, :] <= place[:, None] - window
-    mask = torch.zeros(length, length, dtype=like.dtype).masked_fill_(hidden, -inf)
+        hidden |= there <= here - window
+    mask = torch.zeros(end - begin, end, dtype=like.dtype).masked_fill_(hidden, -inf)
     return mask.repeat(group, 1).to(like.device)
 
 
