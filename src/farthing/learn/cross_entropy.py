@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK = 1024
+CHUNK = 512
 """Tokens whose logits exist at once."""
 
 
