@@ -30,7 +30,7 @@ class Farthing:
             "model": SHAPE,
             "tokens": task.tokens * STEPS,
             "data": {"tokenizer": "none", "length": LENGTH, "train": [{"path": str(at)}]},
-            "batch": {"tokens": task.tokens, "together": task.tokens},
+            "batch": {"tokens": task.tokens, "together": task.tokens // threads},
             "schedule": {"warmup": 0, "decay": 0.0},
             "optimizer": OPTIMIZER | {"matrices": matrices},
         }
@@ -42,9 +42,9 @@ class Farthing:
         return {
             "version": f"farthing {__version__}, torch {torch.__version__}",
             "settings": f"bf16, fp32 master weights; {self.matrices}"
-            f"{' for matrices, adamw for the rest' if self.matrices == 'muon' else ''}; all rows"
-            f" of a step at once; {torch.get_num_threads()} threads; experts balanced by bias and"
-            " the sequence-wise loss",
+            f"{' for matrices, adamw for the rest' if self.matrices == 'muon' else ''}; a pass of"
+            f" a part of the rows on each of {torch.get_num_threads()} threads; experts balanced"
+            " by bias and the sequence-wise loss",
             "parameters": self.work.parameters,
             "active": self.work.active,
             "flops_a_token": self.work.training(torch.arange(LENGTH)),

@@ -121,6 +121,9 @@ class Together(Run):
                 tensors[WEIGHT + name] = placed(tensor, own[name])
         super().take(Checkpoint(state.step, tensors, state.run))
 
+    def made(self, batches: list[Batch], counts: Sequence[int], passes: int) -> list[Losses]:
+        return [self._pass(one, counts, passes) for one in batches]
+
     def _pass(self, batch: Batch, counts: Sequence[int], passes: int) -> Losses:
         self.passed += 1
         last = self.passed % (passes // self.processes) == 0

@@ -21,6 +21,7 @@ from farthing.learn.muon import orthogonal
 from farthing.learn.optimizer import Optimizers
 from farthing.learn.parameters import Parameters, cast
 from farthing.learn.recipe import Recipe
+from farthing.learn.team import Team
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -64,6 +65,7 @@ class Run:
             recipe.model, seed=recipe.seed, next_token=recipe.next_token is not None
         )
         self.optimizers = Optimizers(self.parameters, recipe.optimizer, self.direction)
+        self.team: Team | None = None
         self.rows = Rows(
             corpora,
             [source.share for source in recipe.data.train],
@@ -81,7 +83,7 @@ class Run:
         batches = [self.rows.take(at, together) for at in mine[::together]]
         counts = self.summed(_counts(batches)).clamp(min=1).tolist()  # divisors
         passes = len(batches) * self.processes
-        found = [self._pass(one, counts, passes) for one in batches]
+        found = self.made(batches, counts, passes)
         main, further, sequence = self.summed(_losses(found)).tolist()
         loss = main / counts[0]
         if not isfinite(loss):
@@ -151,10 +153,26 @@ class Run:
         self.optimizers.load(rest)
         self.done = state.step
 
-    def _pass(self, batch: Batch, counts: Sequence[int], passes: int) -> Losses:
-        total, found = self.loss(self.weights(), batch, counts, passes)
-        torch.autograd.backward(total)
-        return found.detached()
+    def made(self, batches: list[Batch], counts: Sequence[int], passes: int) -> list[Losses]:
+        """All passes of a step; gradients are added up in their order, whoever is done first."""
+        if self.team is None:
+            self.team = Team(len(batches))
+        parameters = dict(self.parameters.named_parameters())
+        weights = {name: w.detach() for name, w in self.weights().items()}
+        leaves = {name: weights[name].requires_grad_() for name in parameters}
+
+        def one(batch: Batch) -> tuple[Losses, Sequence[Tensor | None]]:
+            total, found = self.loss(weights, batch, counts, passes)
+            grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+            return found.detached(), grads
+
+        found = []
+        for losses_, grads in self.team.map(one, batches):
+            found.append(losses_)
+            for parameter, grad in zip(parameters.values(), grads, strict=True):
+                if grad is not None:
+                    _add(parameter, grad)
+        return found
 
     def loss(
         self,
@@ -197,6 +215,13 @@ def prepare(threads: int) -> None:
     torch.use_deterministic_algorithms(True)
     setting: Any = torch.utils.deterministic
     setting.fill_uninitialized_memory = False  # every new tensor would be filled first
+
+
+def _add(parameter: Tensor, grad: Tensor) -> None:
+    if parameter.grad is None:
+        parameter.grad = grad.to(parameter.dtype)
+    else:
+        parameter.grad += grad
 
 
 def imbalances(loads: dict[str, Tensor]) -> dict[str, float]:
