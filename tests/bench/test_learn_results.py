@@ -21,6 +21,7 @@ def taken(results):
     found.rates[results.OURS] += [900.0, 1000.0, 1300.0]
     found.rates[results.OURS_ADAMW] += [1500.0, 1500.0, 100.0]
     found.rates[results.PEER] += [250.0, 200.0, 260.0]
+    found.rates[results.PEER_BF16] += [500.0, 500.0, 400.0]
     found.peaks += [4e6, 5e6, 3e6]
     return found
 
@@ -29,6 +30,8 @@ def test_medians_are_set_against_the_peers_and_the_best_peak(results, taken):
     assert results.shares(taken, 1000.0) == {
         "train_over_transformers": 4.0,
         "train_over_transformers_adamw": 6.0,
+        "train_over_transformers_bf16_weights": 2.0,
+        "train_over_transformers_bf16_weights_adamw": 3.0,
         "share_of_bf16_peak": 0.2,
         "share_of_bf16_peak_adamw": 0.3,
         "share_of_bf16_peak_transformers": 0.05,
