@@ -21,7 +21,7 @@ from farthing.learn.muon import orthogonal
 from farthing.learn.optimizer import Optimizers
 from farthing.learn.parameters import Parameters, cast
 from farthing.learn.recipe import Recipe
-from farthing.learn.team import Team
+from farthing.learn.team import Team, added
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -169,9 +169,7 @@ class Run:
         found = []
         for losses_, grads in self.team.map(one, batches):
             found.append(losses_)
-            for parameter, grad in zip(parameters.values(), grads, strict=True):
-                if grad is not None:
-                    _add(parameter, grad)
+            added(parameters.values(), grads)
         return found
 
     def loss(
@@ -215,13 +213,6 @@ def prepare(threads: int) -> None:
     torch.use_deterministic_algorithms(True)
     setting: Any = torch.utils.deterministic
     setting.fill_uninitialized_memory = False  # every new tensor would be filled first
-
-
-def _add(parameter: Tensor, grad: Tensor) -> None:
-    if parameter.grad is None:
-        parameter.grad = grad.to(parameter.dtype)
-    else:
-        parameter.grad += grad
 
 
 def imbalances(loads: dict[str, Tensor]) -> dict[str, float]:

@@ -10,9 +10,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def added(parameters: Iterable[Tensor], gradients: Iterable[Tensor | None]) -> None:
+    """Adds gradients to parameters' own, in the parameters' dtype; None is of one not met."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient is None:
+            continue
+        if parameter.grad is None:
+            # a copy: two parameters may have been given one tensor, and it is changed in place
+            parameter.grad = gradient.to(parameter.dtype, copy=True)
+        else:
+            parameter.grad += gradient
 
 
 class Team:

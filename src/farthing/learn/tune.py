@@ -15,12 +15,14 @@ from farthing.errors import InputError
 from farthing.learn import checkpoint, divergence, schedule
 from farthing.learn.adapted import Adapted
 from farthing.learn.base import Base
+from farthing.learn.batches import Batch
 from farthing.learn.checkpoint import Checkpoint
 from farthing.learn.frozen import Codes
 from farthing.learn.lora import Adapter
 from farthing.learn.losses import losses
 from farthing.learn.recipe import Dtype, Schedule
 from farthing.learn.run import DTYPES
+from farthing.learn.team import Team, added
 from farthing.learn.whole_rows import Document, WholeRows
 
 CLIP = 1.0
@@ -100,25 +102,14 @@ class Tune:
             self.parameters.values(), lr=s.rate, betas=(0.9, 0.99), weight_decay=0.0
         )
         self.identity = _identity(base, documents, settings)
+        self.team: Team | None = None
 
     def step(self) -> Told:
         s, began = self.settings, perf_counter()
         first = self.done * s.rows
         batches = [self.rows.take(first + at, s.together) for at in range(0, s.rows, s.together)]
         count = sum(int(one.learned[:, :-1].sum()) for one in batches)
-        loss = 0.0
-        for one in batches:
-            weights = self.adapter.beside(self.base.weights, DTYPES[s.dtype])
-            found = losses(
-                self.base.config,
-                weights,
-                one,
-                reading=Adapted,
-                objective=divergence.text,
-                recompute=s.recompute,
-            )
-            torch.autograd.backward(found.main / max(count, 1))
-            loss += float(found.main.detach()) / max(count, 1)
+        loss = self._made(batches, max(count, 1))
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters.values(), CLIP))
         if not isfinite(loss + norm):
             raise InputError(
@@ -132,6 +123,31 @@ class Tune:
         self.done += 1
         tokens = sum(one.tokens.numel() for one in batches)
         return Told(self.done, loss, norm, rate, count, tokens, perf_counter() - began)
+
+    def _made(self, batches: list[Batch], count: int) -> float:
+        """All passes of a step: the loss a token, and gradients, added up in the passes' order."""
+        s, loss = self.settings, 0.0
+        learned = list(self.parameters.values())
+
+        def one(batch: Batch) -> tuple[float, Sequence[Tensor | None]]:
+            weights = self.adapter.beside(self.base.weights, DTYPES[s.dtype])
+            found = losses(
+                self.base.config,
+                weights,
+                batch,
+                reading=Adapted,
+                objective=divergence.text,
+                recompute=s.recompute,
+            )
+            mean = found.main / count
+            return float(mean.detach()), torch.autograd.grad(mean, learned, allow_unused=True)
+
+        if self.team is None:
+            self.team = Team(len(batches))
+        for mean, grads in self.team.map(one, batches):
+            loss += mean
+            added(learned, grads)
+        return loss
 
     def save(self, folder: Path) -> Path:
         told = {"identity": self.identity, "threads": torch.get_num_threads()}
