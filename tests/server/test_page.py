@@ -92,6 +92,20 @@ def test_escape_stops_an_answer_and_the_engine(page, server):
     pytest.fail("the engine still works on it")
 
 
+def test_an_answer_under_way_stays_out_of_a_new_conversation(page):
+    page.route("**/chat/completions", lambda route: route.continue_(post_data=endless(route)))
+    ask(page, "Never stop", longest=None)
+    expect(answers(page).locator(".bill")).to_contain_text("tokens/s")
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    page.wait_for_timeout(300)
+    expect(page.locator("#total")).to_have_text("$0")
+    page.unroute_all()
+    with page.expect_request("**/chat/completions") as asked:
+        ask(page, "Hello", longest=None)
+    assert [said["content"] for said in asked.value.post_data_json["messages"]] == ["Hello"]
+
+
 def endless(route) -> str:
     return route.request.post_data.replace("{", '{"ignore_eos":true,', 1)
 
