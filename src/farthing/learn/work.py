@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from farthing import models, ops
+from farthing.learn.latents import HeadProduct, Latents, Queries
 from farthing.learn.losses import NoCache, Step
 from farthing.models.deepseek_mtp import NextToken, next_token_tensors
 from farthing.models.tensors import Tensors
@@ -84,9 +85,13 @@ class Counting:
         self.token += 2 * weight.numel()
         return _wide(weight.shape[0])
 
-    def head_linear(self, x: Tensor, weight: Tensor) -> Tensor:
+    def head_linear(self, x: Tensor | Latents, weight: Tensor) -> Tensor | HeadProduct:
         self.token += 2 * weight.numel()
-        return _wide(weight.shape[0] * weight.shape[1])
+        if not isinstance(x, Latents):
+            return HeadProduct(x, weight)
+        values = weight.shape[0] * weight.shape[1]
+        self.pair[0] += 2 * (x.queries.plain.x.shape[1] + x.queries.rotated.shape[1] + values)
+        return _wide(values)
 
     def logits(self, x: Tensor, weight: Tensor) -> Tensor:
         return self.linear(x, weight)
@@ -99,10 +104,9 @@ class Counting:
         return _wide(values)
 
     def latent_attention(
-        self, q: Tensor, latent: Tensor, *_: Any, heads: int, width: int, scale: float
-    ) -> Tensor:
-        self.pair[0] += 2 * (q.shape[1] + heads * width)
-        return _wide(heads * width)
+        self, q: Queries, latent: Tensor, *_: Any, heads: int, width: int, scale: float
+    ) -> Latents:
+        return Latents(q, latent, None, scale)
 
     def route(self, logits: Tensor, router: Router, correction: Any = None) -> Router:
         return router
@@ -120,7 +124,9 @@ class Counting:
     def part(self, x: Tensor, *, heads: int, begin: int, end: int) -> Tensor:
         return _wide(heads * (end - begin))
 
-    def join(self, x: Tensor, y: Tensor, *, heads: int) -> Tensor:
+    def join(self, x: Tensor | HeadProduct, y: Tensor, *, heads: int) -> Tensor | Queries:
+        if isinstance(x, HeadProduct):
+            return Queries(x, y)
         return _wide(x.shape[1] + y.shape[1])
 
     def rms_norm(self, x: Tensor, weight: Tensor, **_: Any) -> Tensor:
