@@ -307,4 +307,5 @@ NB_MODULE(_native, module) {
       nb::call_guard<nb::gil_scoped_release>());
   module.attr("NUMERICS") = kNumerics;
   bind_limits(module);
+  bind_train_attention(module);
 }

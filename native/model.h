@@ -93,6 +93,9 @@ inline std::vector<float> vector_of(const Row<float>& row) {
   return v;
 }
 
+// Attention in training.
+void bind_train_attention(nanobind::module_& module);
+
 // Ops of mixtures of experts and latent attention.
 void bind_mixture(nanobind::class_<Model>& program);
 

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from farthing.engine.isa import runnable
+
 
 class Need(NamedTuple):
     here: Callable[[], bool]
@@ -49,5 +51,6 @@ NEEDED = {
     "postgresql": Need(lambda: postgres_programs() is not None, "apt install postgresql"),
     "landlock": Need(landlock, "Linux 6.2 or newer with Landlock, on x86-64 or aarch64"),
     "lm_eval": Need(lambda: find_spec("lm_eval") is not None, "pip install lm_eval==0.4.13"),
+    "avx512bf16": Need(lambda: "avx512bf16" in runnable(), "a processor with AVX512-BF16"),
     "compiler": Need(lambda: shutil.which("g++") is not None, "apt install g++"),
 }

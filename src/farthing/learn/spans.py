@@ -14,10 +14,14 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from farthing.learn.batches import Batch
+from farthing.learn.fused_attention import Fused, fits
+from farthing.ops.training_attention import Attention
 
 LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Of blocks; beyond, multiples of the last."""
@@ -88,6 +92,8 @@ class Spans:
     keys: Layout
     queries: Layout
     pieces: tuple[tuple[int, int], ...]
+    bounds: NDArray[np.int64]
+    """[documents + 1]: where each begins, and the last one ends."""
 
     @classmethod
     def of(cls, batch: Batch) -> "Spans":
@@ -110,7 +116,8 @@ class Spans:
             for begin in range(0, block.places.shape[1], PIECE)
         ]
         parts = [blocks[i].part(begin, begin + PIECE) for i, begin in pieces]
-        return cls(Layout.of(blocks, tokens), Layout.of(parts, tokens), tuple(pieces))
+        bounds = np.append(starts.cpu().numpy(), tokens)
+        return cls(Layout.of(blocks, tokens), Layout.of(parts, tokens), tuple(pieces), bounds)
 
 
 def attend(
@@ -125,6 +132,11 @@ def attend(
     window: int = 0,
 ) -> Tensor:
     """q [T, heads * d], k [T, kv_heads * d], v [T, kv_heads * c] -> [T, heads * c], causal."""
+    if fits(q, v, heads=heads, kv_heads=kv_heads):
+        threads = torch.get_num_threads()
+        within = Attention(spans.bounds, heads, kv_heads, scale, window, threads)
+        fused: Callable[..., Tensor] = Fused.apply
+        return fused(q, k, v, within)
     apply: Callable[..., Tensor] = _Attended.apply
     return apply(q, k, v, spans, heads, kv_heads, scale, window)
 
