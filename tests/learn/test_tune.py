@@ -155,6 +155,33 @@ def test_a_chat_without_an_assistant_is_named(tmp_path):
         opened(tmp_path / "model", tmp_path / "out", data="data.jsonl")
 
 
+def test_data_that_is_refused_leaves_the_folder_free(tmp_path):
+    """It once held a recipe by then, and the next try was sent to --resume."""
+    source(tmp_path / "model", "llama")
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"messages": [{"role": "user", "content": "alone"}]}\n')
+    with pytest.raises(InputError, match="no assistant speaks"):
+        opened(tmp_path / "model", tmp_path / "out", data=data.name)
+    data.write_text((chats(tmp_path / "data") / "part-00000.jsonl").read_text())
+
+    opened(tmp_path / "model", tmp_path / "out", data=data.name)
+
+    assert (tmp_path / "out" / "tokenizer" / "tokenizer.json").is_file()
+
+
+def test_settings_that_are_refused_leave_the_recipe_as_it_was(model, tmp_path):
+    tuning = opened(model, tmp_path / "out")
+    tuning.tune.step()
+    tuning.tune.save(tmp_path / "out")
+    tuning.close()
+    before = (tmp_path / "out" / "recipe.toml").read_bytes()
+
+    with pytest.raises(InputError, match="other settings"):
+        opened(model, tmp_path / "out", changed(rank=3), resume=True)
+
+    assert (tmp_path / "out" / "recipe.toml").read_bytes() == before
+
+
 @pytest.mark.parametrize("wrong, said", [({"rank": 0}, "rank is 0"), ({"rows": 3}, "multiple")])
 def test_settings_that_make_no_sense_are_named(wrong, said):
     with pytest.raises(InputError, match=said):

@@ -10,9 +10,11 @@ OUT/
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import msgspec
@@ -20,7 +22,7 @@ import tomlkit
 
 from farthing import machine
 from farthing.errors import DiskFull, InputError
-from farthing.learn import adapter_write, base, checkpoint, run
+from farthing.learn import adapter_write, base, checkpoint, place, run
 from farthing.learn.documents import Document
 from farthing.learn.journal import Journal, Line
 from farthing.learn.live import duration
@@ -53,22 +55,34 @@ class Tuning:
     ) -> None:
         """`spelled`: see pack. Raises NotFound, FormatError, InputError for what is given."""
         sources = Sources(data)
+        told = {"model": str(model), "data": [str(path) for path in data]}
+        self.folder, self.model, self.spelled = folder, model, spelled
         self._lock = claim(folder, resume=resume)
-        self.folder, self.model = folder, model
-        checkpoint.clean(folder)
-        found = checkpoint.saved(folder)
+        with ExitStack() as failed:
+            failed.callback(self.close)
+            self._open(sources, settings, threads)
+            # only now: what was refused leaves the folder as it was
+            place.write(
+                folder / RECIPE, tomlkit.dumps(told | msgspec.to_builtins(settings)).encode()
+            )
+            self.base.tokenizer(folder / TOKENIZER)
+            failed.pop_all()
+        self.journal, self._before = Journal.open(folder / LOG, self.tune.done)
+        self._began = self._saved = perf_counter()
+
+    def _open(self, sources: Sources, settings: Settings, threads: int) -> None:
+        checkpoint.clean(self.folder)
+        found = checkpoint.saved(self.folder)
         state = checkpoint.load(found[-1]) if found else None
         before = state.run.get("threads", 0) if state else 0
         run.prepare(threads or before or machine.cores().usable)
-        told = {"model": str(model), "data": [str(path) for path in data]}
-        (folder / RECIPE).write_text(tomlkit.dumps(told | msgspec.to_builtins(settings)))
-        self.base = base.read(model, DTYPES[settings.dtype], quantized=settings.quantized)
-        tokenizer = Tokenizer.open(self.base.tokenizer(folder / TOKENIZER))
-        self.tune = Tune(self.base, list(tokens(tokenizer, sources, spelled)), settings)
+        self.base = base.read(self.model, DTYPES[settings.dtype], quantized=settings.quantized)
+        with TemporaryDirectory() as scratch:
+            tokenizer = Tokenizer.open(self.base.tokenizer(Path(scratch)))
+            documents = list(tokens(tokenizer, sources, self.spelled))
+        self.tune = Tune(self.base, documents, settings)
         if state:
             self.tune.resume(state)
-        self.journal, self._before = Journal.open(folder / LOG, self.tune.done)
-        self._began = self._saved = perf_counter()
 
     def close(self) -> None:
         """Lets another have the folder."""
@@ -88,7 +102,9 @@ class Tuning:
             told = tune.step()
             line = asdict(told) | {"elapsed": round(self.elapsed, 3)}
             if error := self.journal.write(line):
-                note(f"log.jsonl can't be written ({error.strerror}); its lines are kept until")
+                note(
+                    f"log.jsonl can't be written ({error.strerror}); it is tried again at each step"
+                )
             tell(line)
             if perf_counter() - self._saved > SAVED and tune.done < tune.steps:
                 self._saved = perf_counter()
@@ -107,10 +123,11 @@ class Tuning:
         tune = self.tune
         learns = sum(p.numel() for p in tune.parameters.values())
         begins = f"goes on at step {tune.done}" if tune.done else "begins"
+        epochs = "epoch" if tune.settings.epochs == 1 else "epochs"
         return (
             f"tuning {self.model.name} {begins}: {learns / 1e6:.2f} M numbers learn beside"
             f" {self.base.bytes / 1e6:.0f} MB that stay; {len(tune.rows.documents):,} documents in"
-            f" {len(tune.rows.rows):,} rows of {tune.settings.epochs} epochs, {tune.steps} steps"
+            f" {len(tune.rows.rows):,} rows of {tune.settings.epochs} {epochs}, {tune.steps} steps"
         )
 
     def live(self) -> "Live":
