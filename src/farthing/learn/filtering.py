@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from farthing.errors import InputError
 from farthing.learn import card, documents, grams
 from farthing.learn.card import Card, Dropped, Parent, Tally
 from farthing.learn.documents import Document, Shard
@@ -92,9 +93,30 @@ class Filtering:
             kept = self._passed(reader, counts)
             if self.near is not None:
                 kept = self._different(kept, self.near, twice, spool, tell)
+            kept = self._some(kept, reader, [*counts, twice])
             written = tally.over(self._written(one) for one in kept)
             documents.write(self.output, written, finish, as_parquet=self.as_parquet)
         return made[0]
+
+    def _some(
+        self, kept: Iterator[Document], reader: "Reader", counts: list[Count]
+    ) -> Iterator[Document]:
+        """InputError saying who dropped what, if that was all."""
+        empty = True
+        for document in kept:
+            empty = False
+            yield document
+        if empty:
+            dropped = [count.told() for count in counts if count.why]
+            why = [
+                f"{one.filter} dropped {one.documents:,}"
+                f" ({', '.join(f'{n:,} {reason}' for reason, n in one.why.items())})"
+                for one in dropped
+            ]
+            raise InputError(
+                f"no document is left to write to {self.output}:"
+                f" of {reader.documents:,}, {'; '.join(why) or 'none'}"
+            )
 
     def _passed(self, found: "Reader", counts: list[Count]) -> Iterator[Document]:
         for document in found:
