@@ -90,6 +90,7 @@ def test_stopped_and_gone_on_with_is_never_stopped(model, tmp_path, monkeypatch)
 
     for name in ("top_ids", "top", "drawn"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name))
+    assert part.about["asked"] == whole.about["asked"], "what was asked before counts too"
 
 
 def test_what_was_begun_with_other_settings_is_not_gone_on_with(model, tmp_path, monkeypatch):
@@ -104,6 +105,19 @@ def test_what_was_begun_with_other_settings_is_not_gone_on_with(model, tmp_path,
         write(tmp_path / "train", model, tmp_path / "kept", Settings(), threads=1, tell=stop)
     with pytest.raises(InputError, match="begun with another corpus, teacher or settings"):
         write(tmp_path / "train", model, tmp_path / "kept", Settings(seed=1), threads=1)
+
+
+def test_what_was_stopped_before_it_was_noted_is_forgotten(model, tmp_path):
+    """Its arrays once stayed, of another shape, and were written into."""
+    corpus(tmp_path / "train", model)
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "train", model, tmp_path / "kept", Settings(top=9), threads=1, tell=stop)
+    kept = write(tmp_path / "train", model, tmp_path / "kept", Settings(top=1), threads=1)
+    assert kept.top.shape[1] == 1
 
 
 @pytest.mark.parametrize("first", [0, 5, 11])

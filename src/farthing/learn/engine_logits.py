@@ -6,6 +6,7 @@ the same command goes on where one was stopped.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,8 @@ def write(
         **msgspec.to_builtins(settings),
     }
     draft = into.with_name(f".{into.name}.partial")
+    if not (draft / PROGRESS).exists():  # of what is there, nobody knows whose it is
+        shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, exist_ok=True)
     done, spent = _before(draft / PROGRESS, about)
     arrays = kept_logits.begin(
@@ -99,7 +102,7 @@ def write(
         if monotonic() - noted > FLUSHED:
             noted = monotonic()
             _note(draft / PROGRESS, arrays, about, done, spent + noted - began)
-    told = about | {"seconds": round(spent + monotonic() - began, 1), "asked": writer.asked}
+    told = about | {"seconds": round(spent + monotonic() - began, 1), "asked": asked(corpus)}
     for array in arrays.values():
         array.flush()
     (draft / PROGRESS).unlink(missing_ok=True)
@@ -107,6 +110,13 @@ def write(
     draft.rename(into)
     tell(corpus.documents, corpus.documents)
     return Kept.open(into)
+
+
+def asked(corpus: Corpus) -> int:
+    """Tokens that are learned as somebody's successor."""
+    if corpus.learned is None:
+        return len(corpus.tokens) - corpus.documents
+    return int(corpus.learned.sum() - corpus.learned[corpus.starts[:-1]].sum())
 
 
 def steps(corpus: Corpus, first: int) -> Iterator[list[Piece]]:
@@ -140,7 +150,6 @@ class _Writer:
     runner: NativeRunner
     settings: Settings
     arrays: dict[str, Mapped]
-    asked: int = 0
 
     def step(self, pieces: Sequence[Piece]) -> None:
         places = np.concatenate(
@@ -166,7 +175,6 @@ class _Writer:
         mine = places[rows]
         for name, values in zip(("top_ids", "top", "drawn"), found, strict=True):
             self.arrays[name][mine] = values.numpy()
-        self.asked += int(wanted.sum())
 
 
 def _native_step(pieces: Sequence[Piece], rows: NDArray[np.int32]) -> Step:
