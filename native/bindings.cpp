@@ -308,4 +308,5 @@ NB_MODULE(_native, module) {
   module.attr("NUMERICS") = kNumerics;
   bind_limits(module);
   bind_train_attention(module);
+  bind_train_rows(module);
 }

@@ -14,6 +14,7 @@ namespace {
 #include "kernels/rows.inl"
 #include "kernels/attention.inl"
 #include "kernels/cache.inl"
+#include "kernels/train_rows.inl"
 #include "kernels/table.inl"
 }  // namespace
 

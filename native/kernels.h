@@ -12,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "train_rows.h"
+
 namespace farthing {
 
 constexpr size_t kRows = 16, kGroup = 32, kPage = 64, kSpan = 512, kPagesInSpan = kSpan / kPage;
@@ -151,6 +153,7 @@ struct Kernels {
   // Indices of values at or above the floor, ascending, at most `room` of them; returns how many
   // there are.
   size_t (*at_or_above)(const float* x, size_t n, float floor, int32_t* where, size_t room);
+  TrainRows train_rows;
 };
 
 // All that were compiled in, best first, and what this processor lacks for one (null: it runs).

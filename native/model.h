@@ -99,4 +99,7 @@ void bind_train_attention(nanobind::module_& module);
 // Ops of mixtures of experts and latent attention.
 void bind_mixture(nanobind::class_<Model>& program);
 
+// Rows of a training step.
+void bind_train_rows(nanobind::module_& module);
+
 }  // namespace farthing

@@ -49,6 +49,7 @@ static constexpr Kernels kTable{
     sum_exp,
     exps,
     at_or_above,
+    kTrainRows,
 };
 #undef FORM
 #undef FORMS

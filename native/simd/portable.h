@@ -71,6 +71,11 @@ INLINE F load_half(const uint16_t* p) {
   LANES r.v[i] = half(p[i]);
   return r;
 }
+INLINE F load_bf16(const uint16_t* p) {
+  F r;
+  LANES r.v[i] = from_bits(static_cast<uint32_t>(p[i]) << 16);
+  return r;
+}
 template <class Whole>
 INLINE F widen(const Whole* p) {
   F r;

@@ -20,6 +20,66 @@ def limits_instruction(kind: str) -> str: ...
 def train_attend(*arrays: Array | float) -> None: ...
 def train_attend_back(*arrays: Array | float) -> None: ...
 
+Bf16 = NDArray[np.int16]
+
+def train_cross_entropy(
+    isa: str,
+    logits: Bf16,
+    targets: NDArray[np.int64],
+    learned: Floats,
+    losses: Floats,
+    threads: int,
+    /,
+) -> None: ...
+def train_norm(
+    isa: str,
+    x: Bf16,
+    weight: Floats,
+    eps: float,
+    y: Bf16,
+    inverse: Floats,
+    threads: int,
+    /,
+) -> None: ...
+def train_norm_back(
+    isa: str,
+    grad: Bf16,
+    x: Bf16,
+    inverse: Floats,
+    weight: Floats,
+    grad_x: Bf16,
+    grad_weight: Floats,
+    threads: int,
+    /,
+) -> None: ...
+def train_turn(
+    isa: str,
+    x: Bf16,
+    cosine: Floats,
+    sine: Floats,
+    heads: int,
+    interleaved: bool,
+    back: bool,
+    y: Bf16,
+    threads: int,
+    /,
+) -> None: ...
+def train_gated(
+    isa: str, gate: Bf16, up: Bf16, by_row: Floats | None, y: Bf16, threads: int, /
+) -> None: ...
+def train_gated_back(
+    isa: str,
+    grad: Bf16,
+    gate: Bf16,
+    up: Bf16,
+    by_row: Floats | None,
+    grad_gate: Bf16,
+    grad_up: Bf16,
+    grad_by_row: Floats | None,
+    threads: int,
+    /,
+) -> None: ...
+
 class Program:
     def __init__(self, isa: str, threads: int, max_tokens: int, max_context: int) -> None: ...
     def slot(self, bytes: int, wanted: bool, small: bool, crossing: bool, /) -> int: ...

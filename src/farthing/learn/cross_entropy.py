@@ -1,6 +1,6 @@
 """Cross-entropy of a head's logits, whose gradients are made on the way out: no logits are kept.
 
-Shapes: T tokens, D width, V vocabulary.
+Shapes: T tokens, D width, V vocabulary, n tokens of a chunk.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from farthing.learn.native import bf16, fp32, instructions
+from farthing.ops import training
 
 CHUNK = 512
 """Tokens whose logits exist at once."""
@@ -29,7 +32,8 @@ class Logits:
 def cross_entropy(logits: Logits, targets: Tensor, learned: Tensor) -> Tensor:
     """Sum over learned of -log p(target), fp32. targets, learned [T].
 
-    Probabilities are rounded to the dtype of x, their logarithms taken in fp32.
+    Logits are rounded to the dtype of x. Where native kernels run, what follows is in fp32 of
+    these; else probabilities are rounded so too, and their logarithms taken in fp32.
     """
     apply: Callable[..., Tensor] = _CrossEntropy.apply
     return apply(logits.x, logits.weight, targets, learned)
@@ -40,17 +44,14 @@ class _CrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, learned: Tensor) -> Tensor:
         total = torch.zeros((), dtype=torch.float64 if x.dtype == torch.float64 else torch.float32)
         grad_x, grad_weight = torch.empty_like(x), torch.zeros_like(weight, dtype=total.dtype)
+        counts = learned.to(total.dtype)
+        room, part = x.new_empty(min(CHUNK, len(x)), len(weight)), torch.empty_like(weight)
         for at in range(0, len(x), CHUNK):
             mine = slice(at, at + CHUNK)
-            wanted, counts = targets[mine, None], learned[mine, None].to(x.dtype)
-            p = torch.softmax(x[mine] @ weight.T, -1)
-            # far below what a sum of tokens could notice, and never the logarithm of zero
-            least = torch.finfo(x.dtype).tiny
-            hit = p.gather(1, wanted)
-            total -= (hit.to(total.dtype).clamp_min(least).log() * counts).sum()
-            p.scatter_(1, wanted, hit - 1).mul_(counts)
-            torch.mm(p, weight, out=grad_x[mine])
-            grad_weight += p.T @ x[mine]
+            logits = torch.mm(x[mine], weight.T, out=room[: len(x[mine])])
+            total += (slopes(logits, targets[mine], counts[mine]) * counts[mine]).sum()
+            torch.mm(logits, weight, out=grad_x[mine])
+            grad_weight += torch.mm(logits.T, x[mine], out=part)
         ctx.save_for_backward(grad_x, grad_weight.to(weight.dtype))
         return total
 
@@ -58,3 +59,29 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         grad_x, grad_weight = ctx.saved_tensors
         return grad_x * grad.to(grad_x.dtype), grad_weight * grad.to(grad_weight.dtype), None, None
+
+
+def slopes(logits: Tensor, targets: Tensor, learned: Tensor) -> Tensor:
+    """-log p(target) [n] of logits [n, V], which become its gradients times learned [n]."""
+    isa = instructions(logits)
+    if isa is None:
+        return _composed(logits, targets, learned)
+    losses = torch.empty_like(learned)
+    training.cross_entropy(
+        isa,
+        bf16(logits),
+        targets.contiguous().numpy(),
+        fp32(learned),
+        fp32(losses),
+        torch.get_num_threads(),
+    )
+    return losses
+
+
+def _composed(logits: Tensor, targets: Tensor, learned: Tensor) -> Tensor:
+    p, wanted = torch.softmax(logits, -1), targets[:, None]
+    # far below what a sum of tokens could notice, and never the logarithm of zero
+    least = torch.finfo(logits.dtype).tiny
+    hit = p.gather(1, wanted)
+    torch.mul(p.scatter_(1, wanted, hit - 1), learned[:, None].to(p.dtype), out=logits)
+    return -hit.squeeze(1).to(learned.dtype).clamp_min(least).log()

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from farthing.learn.gating import gated, gated_back
+
 FILL = 64
 
 
@@ -61,9 +63,9 @@ class Groups:
         return cls(source, place.view(tokens, top_k), pairs, ends.tolist())
 
     def weighed(self, weights: Tensor) -> Tensor:
-        """[T, k] -> [P, 1]; of the filling zero."""
+        """[T, k] -> [P]; of the filling zero."""
         padded = torch.cat([weights.reshape(-1), weights.new_zeros(1)])
-        return padded.index_select(0, self.flat)[:, None]
+        return padded.index_select(0, self.flat)
 
     def gathered(self, pairs: Tensor) -> Tensor:
         """[P, H] -> [T, H]: each token's pairs added up, in fp32 where they are bf16."""
@@ -79,8 +81,8 @@ class _Mixed(torch.autograd.Function):
         inputs = x.index_select(0, groups.source)
         g = _by_expert(inputs, gate.mT, groups.ends)
         u = _by_expert(inputs, up.mT, groups.ends)
-        by_pair = groups.weighed(weights.to(x.dtype))
-        weighted = F.silu(g).mul_(u).mul_(by_pair)
+        by_pair = groups.weighed(weights)
+        weighted = gated(g, u, by_pair)
         out = _by_expert(weighted, down.mT, groups.ends)
         ctx.save_for_backward(inputs, g, u, by_pair, weighted, gate, up, down)
         ctx.groups = groups
@@ -93,12 +95,9 @@ class _Mixed(torch.autograd.Function):
         grad_out = grad.index_select(0, groups.source)
         grad_down = _outer(grad_out, weighted, groups.ends)
         grad_weighted = _by_expert(grad_out, down, groups.ends)
-        silu = F.silu(g)
-        grad_by_pair = (grad_weighted * silu).mul_(u).sum(-1, dtype=_wide(grad))
+        grad_by_pair = torch.empty_like(by_pair)
+        grad_g, grad_u = gated_back(grad_weighted, g, u, (by_pair, grad_by_pair))
         grad_weights = grad_by_pair.index_select(0, groups.place.flatten())
-        grad_active = grad_weighted.mul_(by_pair)
-        grad_u = silu.mul_(grad_active)
-        grad_g = torch.ops.aten.silu_backward(grad_active.mul_(u), g)
         grad_gate = _outer(grad_g, inputs, groups.ends)
         grad_up = _outer(grad_u, inputs, groups.ends)
         grad_inputs = _by_expert(grad_g, gate, groups.ends)
@@ -135,7 +134,3 @@ def _outer(left: Tensor, right: Tensor, ends: list[int]) -> Tensor:
             result.zero_()
         start = stop
     return out
-
-
-def _wide(x: Tensor) -> torch.dtype:
-    return torch.float64 if x.dtype == torch.float64 else torch.float32

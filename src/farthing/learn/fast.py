@@ -15,8 +15,10 @@ from farthing.learn.balance import sequence_loss
 from farthing.learn.batches import Batch
 from farthing.learn.cross_entropy import Logits
 from farthing.learn.experts import mixed
+from farthing.learn.gating import silu_mul
 from farthing.learn.latents import HeadProduct, Latents, Queries, joined
 from farthing.learn.norm import rms_norm
+from farthing.learn.rotary import Angles, turned
 from farthing.learn.spans import Spans, attend
 from farthing.ops.mixture import SILU, Activation, Bank, Router
 from farthing.ops.reference import cos_sin
@@ -36,7 +38,7 @@ class Fast:
         self.sequence_losses: dict[int, Tensor] = {}
         """balance.sequence_loss, by the same."""
 
-        self._angles: dict[Rotation, tuple[Tensor, Tensor]] = {}
+        self._angles: dict[Rotation, Angles] = {}
 
     def embedding(self, table: Tensor, tokens: Tensor) -> Tensor:
         return F.embedding(tokens, table)
@@ -61,19 +63,9 @@ class Fast:
 
     def rope(self, x: Tensor, positions: Tensor, rotation: Rotation, *, heads: int) -> Tensor:
         if rotation not in self._angles:
-            cos, sin = cos_sin(rotation, positions)
-            self._angles[rotation] = cos[:, None], sin[:, None]
-        cos, sin = self._angles[rotation]
-        width = cos.shape[-1]
-        parts = x.view(x.shape[0], heads, -1)
-        turned, rest = parts[..., : 2 * width], parts[..., 2 * width :]
-        if rotation.layout == "half":
-            a, b = turned[..., :width].float(), turned[..., width:].float()
-            turned = torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
-        else:
-            a, b = turned[..., 0::2].float(), turned[..., 1::2].float()
-            turned = torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
-        return torch.cat([turned.to(x.dtype), rest], -1).view(x.shape)
+            self._angles[rotation] = cos_sin(rotation, positions)
+        interleaved = rotation.layout != "half"
+        return turned(x, self._angles[rotation], heads=heads, interleaved=interleaved)
 
     def attention(
         self,
@@ -141,7 +133,7 @@ class Fast:
         return out + (answer if gate is None else gate.sigmoid().to(x.dtype) * answer)
 
     def silu_mul(self, gate: Tensor, up: Tensor) -> Tensor:
-        return F.silu(gate) * up
+        return silu_mul(gate, up)
 
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         return x + y
