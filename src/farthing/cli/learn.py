@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 VERBS = {
     "pretrain": "learn_pretrain:pretrain",
     "report": "learn_report:report",
+    "compare": "learn_compare:compare",
     "tokenizer": "learn_tokenizer:tokenizer",
     "publish": "learn_publish:publish",
     "check": "learn_check:check",
