@@ -6,6 +6,8 @@
 // All is cut at multiples of 16 from the document's begin: a row runs the same operations whatever
 // lies around its document, and what no query of 16 sees is not made.
 
+#define APART static __attribute__((noinline))  // registers for its loops alone
+
 constexpr int kLanes = 16;
 constexpr size_t kBlock = kTrainQueries, kVectors = kBlock / kLanes;
 
@@ -24,8 +26,10 @@ INLINE void counted(size_t n, Call call) {
 // Of a width's vectors, how many go together: four registers a row at most, and no one left over.
 INLINE size_t together(size_t vectors) { return vectors % 3 == 0 ? 3 : vectors >= 4 ? 4 : vectors; }
 
-// Rows that share a tile with C vectors each: enough sums to hide a product's latency.
+// Rows that share a tile with C vectors each: enough sums to hide a product's latency, few enough
+// for the registers; of scores, whose makers keep more beside them, fewer.
 constexpr int tile_rows(int vectors) { return vectors == 1 ? 16 : vectors == 4 ? 4 : 8; }
+constexpr int score_rows(int vectors) { return vectors == 1 ? 16 : vectors == 2 ? 8 : 4; }
 
 struct Scratch {
   uint8_t* at;
@@ -63,7 +67,7 @@ INLINE void product(F (&acc)[M][C], const Singles& singles, const uint16_t* vect
 template <int C, class Each>
 INLINE void sixteen(const Singles& singles, const uint16_t* vectors, size_t stride, size_t steps,
                     Each each) {
-  constexpr int M = tile_rows(C);
+  constexpr int M = score_rows(C);
   for (int row = 0; row < 16; row += M) {
     F acc[M][C];
     for (int m = 0; m < M; ++m)
@@ -75,14 +79,15 @@ INLINE void sixteen(const Singles& singles, const uint16_t* vectors, size_t stri
 }
 
 template <int C>
-static void add_columns(const Singles& singles, const uint16_t* vectors, size_t stride,
-                        size_t steps, float* out, size_t width) {
+APART void add_columns(const Singles& singles, const uint16_t* vectors, size_t stride, size_t steps,
+                       bool fresh, float* out, size_t width) {
   constexpr int M = tile_rows(C);
   for (int row = 0; row < 16; row += M) {
     float* to = out + static_cast<size_t>(row) * width;
     F acc[M][C];
     for (int m = 0; m < M; ++m)
-      for (int c = 0; c < C; ++c) acc[m][c] = load(to + static_cast<size_t>(m) * width + c * 16);
+      for (int c = 0; c < C; ++c)
+        acc[m][c] = fresh ? zero() : load(to + static_cast<size_t>(m) * width + c * 16);
     product(acc, {singles.at + static_cast<size_t>(row) * singles.row, singles.row, singles.step},
             vectors, stride, steps);
     for (int m = 0; m < M; ++m)
@@ -90,13 +95,14 @@ static void add_columns(const Singles& singles, const uint16_t* vectors, size_t 
   }
 }
 
-// out[16][width] += the product of 16 rows of single pairs with rows of pairs [steps][width][2].
-static void add_product(const Singles& singles, const uint16_t* rows, size_t steps, float* out,
-                        size_t width) {
+// out[16][width], or nothing where it is fresh, += the product of 16 rows of single pairs with rows
+// of pairs [steps][width][2].
+static void add_product(const Singles& singles, const uint16_t* rows, size_t steps, bool fresh,
+                        float* out, size_t width) {
   for (size_t at = 0; at < width;) {
     const size_t count = together((width - at) / kLanes);
     counted(count, [&]<int C>(Number<C>) __attribute__((always_inline)) {
-      add_columns<C>(singles, rows + at * 2, width * 2, steps, out + at, width);
+      add_columns<C>(singles, rows + at * 2, width * 2, steps, fresh, out + at, width);
     });
     at += count * kLanes;
   }
@@ -142,7 +148,9 @@ static void turn_sixteen(Tokens<const uint16_t> x, size_t tokens, size_t pairs, 
     t[8 + j] = _mm512_shuffle_i32x4(a, c, 0xdd);
     t[12 + j] = _mm512_shuffle_i32x4(b, d, 0xdd);
   }
-  for (size_t i = 0; i < pairs; ++i) _mm512_store_si512(out + i * 2 * kBlock, t[i]);
+#pragma GCC unroll 16
+  for (size_t i = 0; i < 16; ++i)
+    if (i < pairs) _mm512_store_si512(out + i * 2 * kBlock, t[i]);
 }
 
 // Up to 64 tokens of a width, turned: [width / 2][64][2]; zeros up to a multiple of 16 tokens.
@@ -180,8 +188,6 @@ static void write_rows(const float* x, size_t tokens, size_t width, float factor
                                reinterpret_cast<__m256i>(v));
     }
 }
-
-INLINE void clear(float* x, size_t n) { __builtin_memset(x, 0, n * sizeof(float)); }
 
 // A document's rows 16 at a time: where they lie, or for the last a copy filled up with zeros.
 struct Sixteens {

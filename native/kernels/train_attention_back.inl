@@ -18,13 +18,13 @@ struct Handed {
 };
 
 template <int C>
-static void train_weights_back(const TrainAttend& t, const Singles& keys, const Asking& a,
-                               const Sight& s, size_t key, size_t query, const Handed& h) {
+APART void train_weights_back(const TrainAttend& t, const Singles& keys, const Asking& a,
+                              const Sight& s, size_t key, size_t query, const Handed& h) {
   const F scale = set(t.scale * 1.44269504f);
   const size_t lane = s.from * 16;
   sixteen<C>(keys, a.q_turned + lane * 2, 2 * kBlock, t.width / 2,
              [&](int row, auto& acc) __attribute__((always_inline)) {
-               for (int m = 0; m < tile_rows(C); m += 2) {
+               for (int m = 0; m < score_rows(C); m += 2) {
                  const size_t r = static_cast<size_t>(row + m);
                  for (int c = 0; c < C; ++c) {
                    const size_t v = s.from + static_cast<size_t>(c), at = r * kBlock + v * 16;
@@ -42,13 +42,13 @@ static void train_weights_back(const TrainAttend& t, const Singles& keys, const 
 }
 
 template <int C>
-static void train_scores_back(const TrainAttend& t, const Singles& values, const Asking& a,
-                              const Sight& s, size_t key_in_block, const Handed& h) {
+APART void train_scores_back(const TrainAttend& t, const Singles& values, const Asking& a,
+                             const Sight& s, size_t key_in_block, const Handed& h) {
   const size_t lane = s.from * 16;
   uint16_t* pairs = h.pairs + key_in_block * kBlock;
   sixteen<C>(values, a.grad_turned + lane * 2, 2 * kBlock, t.value_width / 2,
              [&](int row, auto& acc) __attribute__((always_inline)) {
-               for (int m = 0; m < tile_rows(C); m += 2) {
+               for (int m = 0; m < score_rows(C); m += 2) {
                  const size_t r = static_cast<size_t>(row + m);
                  for (int c = 0; c < C; ++c) {
                    const size_t v = s.from + static_cast<size_t>(c), at = r * kBlock + v * 16;
@@ -74,7 +74,6 @@ static void ask(const TrainAttend& t, Tokens<const uint16_t> out, Tokens<const u
   turn_pairs(g, count, t.value_width, a.grad_turned);
   interleave(g, count, t.value_width, a.grad_rows);
   turn_pairs(o, count, t.value_width, a.out_turned);
-  clear(a.grad_q, kBlock * round_up(t.width, 16));
   const float* stats = t.stats + head * t.stats_head + query;
   for (size_t v = 0; v * 16 < count; ++v) {
     const int real = static_cast<int>(count - v * 16 < 16 ? count - v * 16 : 16);
@@ -115,14 +114,13 @@ static void train_attend_back(const TrainAttend& t, Tokens<const uint16_t> out,
   const Sixteens keys = sixteens(t.k, t.tokens, t.width, scratch.take<uint16_t>(16 * t.width));
   const Sixteens values =
       sixteens(t.v, t.tokens, t.value_width, scratch.take<uint16_t>(16 * t.value_width));
-  clear(sums_k, rows * wide);
-  clear(sums_v, rows * value_wide);
   for (size_t head = 0; head < t.group; ++head) {
     for (size_t query = 0; query < t.tokens; query += kBlock) {
       const size_t count = t.tokens - query < kBlock ? t.tokens - query : kBlock;
       const size_t vectors = (count + 15) / 16;
       ask(t, out, grad, head, query, count, a);
-      for (size_t block = first_block(query, t.window); block < query + count; block += kBlock) {
+      const size_t first = first_block(query, t.window);
+      for (size_t block = first; block < query + count; block += kBlock) {
         Reach reach;
         for (size_t key = block; key < block + kBlock && key < query + count; key += 16) {
           const Sight s = sight(key, query, vectors, t.window);
@@ -132,16 +130,17 @@ static void train_attend_back(const TrainAttend& t, Tokens<const uint16_t> out,
             train_weights_back<C>(t, keys.at(key), a, s, key, query, handed);
             train_scores_back<C>(t, values.at(key), a, s, key - block, handed);
           });
+          const bool fresh = head == 0 && block == query;  // who sees a key first is of its block
           const size_t lane = s.from * 16, steps = (s.to - s.from) * 8;
           add_product({handed.weights + lane, kBlock, 2}, a.grad_rows + lane * value_wide, steps,
-                      sums_v + key * value_wide, value_wide);
-          add_product({handed.scores + lane, kBlock, 2}, a.q_rows + lane * wide, steps,
+                      fresh, sums_v + key * value_wide, value_wide);
+          add_product({handed.scores + lane, kBlock, 2}, a.q_rows + lane * wide, steps, fresh,
                       sums_k + key * wide, wide);
         }
         for (size_t c = 0; c < vectors; ++c)
           add_product({handed.pairs + reach.from[c] * kBlock + c * 32, 2, 2 * kBlock},
                       key_rows + (block + reach.from[c]) * wide, (reach.to[c] - reach.from[c]) / 2,
-                      a.grad_q + c * 16 * wide, wide);
+                      block == first, a.grad_q + c * 16 * wide, wide);
       }
       write_rows(a.grad_q, count, t.width, t.scale,
                  {grad_q.at + query * grad_q.stride + head * t.width, grad_q.stride});

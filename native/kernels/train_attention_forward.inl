@@ -7,15 +7,15 @@ struct Running {
 
 // Scores [16 keys][64] times log2(e), of one sight's vectors; what is hidden is next to nothing.
 template <int C>
-static void train_scores(const TrainAttend& t, const Singles& keys, const uint16_t* turned,
-                         const Sight& s, size_t key, size_t query, float* scores, F* tops) {
+APART void train_scores(const TrainAttend& t, const Singles& keys, const uint16_t* turned,
+                        const Sight& s, size_t key, size_t query, float* scores, F* tops) {
   const F scale = set(t.scale * 1.44269504f);
   const size_t first = query + s.from * 16;
   F top[C];
   for (int c = 0; c < C; ++c) top[c] = tops[s.from + static_cast<size_t>(c)];
   sixteen<C>(keys, turned + s.from * 32, 2 * kBlock, t.width / 2,
              [&](int row, auto& acc) __attribute__((always_inline)) {
-               for (int m = 0; m < tile_rows(C); ++m) {
+               for (int m = 0; m < score_rows(C); ++m) {
                  const size_t r = static_cast<size_t>(row + m);
                  float* out = scores + r * kBlock + s.from * 16;
                  for (int c = 0; c < C; ++c) {
@@ -65,7 +65,6 @@ static void train_attend(const TrainAttend& t, Tokens<uint16_t> out) {
       const size_t count = t.tokens - query < kBlock ? t.tokens - query : kBlock;
       const size_t vectors = (count + 15) / 16;
       turn_pairs({t.q.at + query * t.q.stride + h * t.width, t.q.stride}, count, t.width, turned);
-      clear(sums, kBlock * wide);
       Running now;
       for (size_t c = 0; c < kVectors; ++c) now.top[c] = set(kNothing), now.sum[c] = zero();
       const size_t first = first_block(query, t.window);
@@ -94,7 +93,7 @@ static void train_attend(const TrainAttend& t, Tokens<uint16_t> out) {
         for (size_t c = 0; c < vectors; ++c)
           add_product({weights + reach.from[c] * kBlock + c * 32, 2, 2 * kBlock},
                       values + (block + reach.from[c]) * wide, (reach.to[c] - reach.from[c]) / 2,
-                      sums + c * 16 * wide, wide);
+                      block == first, sums + c * 16 * wide, wide);
       }
       float* stats = t.stats + h * t.stats_head + query;
       for (size_t c = 0; c < vectors; ++c) {
