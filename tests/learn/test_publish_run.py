@@ -119,7 +119,7 @@ def test_the_card_tells_what_the_run_measured(
         f"{facts['parameters'] / 1e6:.2f} M parameters, {facts['active'] / 1e6:.2f} M of them",
         f"| held | {found['tokens']:,} | {found['loss']:.4f} (",
         f"{found['accepted']:.1%} |",
-        f"6 steps of 6, {last['elapsed'] / 3600:.2f} hours on 1 threads",
+        f"6 steps of 6, {last['elapsed'] / 3600:.2f} hours on 1 thread of",
         f"| packed | 100.0% | 300 | {corpus['tokens']:,} |",
         corpus["data"][0]["sha256"],
         "- tasks: 100 documents, `",

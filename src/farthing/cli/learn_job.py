@@ -87,11 +87,14 @@ def chosen() -> Any:
 
 
 def opening(facts: dict[str, Any], done: int) -> str:
+    from farthing.learn.live import counted
+
+    threads = counted(facts["threads"], "thread")
     begins = f"goes on at step {done}" if done else "begins"
     return (
         f"{facts['name']} {begins}: {facts['parameters'] / 1e6:.2f} M parameters,"
         f" {facts['active'] / 1e6:.2f} M active, {facts['flops_a_token'] / 1e6:.1f} MFLOP a token;"
-        f" {facts['threads']} threads reach {facts['peak'] / 1e9:.0f} GFLOPS in bf16 products"
+        f" {facts['peak'] / 1e9:.0f} GFLOPS in bf16 products on {threads}"
     )
 
 

@@ -8,7 +8,7 @@ from farthing.cli import pages
 from farthing.cli.pages import Code, Heading, Part, Picture, Table, Text
 from farthing.config import settings
 from farthing.learn import report
-from farthing.learn.live import duration
+from farthing.learn.live import counted, duration
 from farthing.learn.report import History
 from farthing.meter import rate
 from farthing.meter.settings import assumption, machine_price
@@ -26,7 +26,8 @@ def write(path: Path, history: History) -> None:
 
 def figures(history: History) -> dict[str, Any]:
     """What programs ask of a run."""
-    price = machine_price(settings(), os.environ)
+    machines = int(history.facts.get("machines", 1))
+    hour = machine_price(settings(), os.environ).hour_nanodollars * machines
     nanoseconds = int(float(history.last["elapsed"]) * rate.NANO)
     looks = history.looks
     return {
@@ -40,12 +41,13 @@ def figures(history: History) -> dict[str, Any]:
         "balance": history.balance_after(SETTLED),
         "seconds": history.last["elapsed"],
         "cpu_seconds": history.cpu(),
-        "nanodollars": rate.cost(nanoseconds, price.hour_nanodollars),
+        "nanodollars": rate.cost(nanoseconds, hour),
     }
 
 
 def rows(history: History) -> list[tuple[str, str]]:
     found, facts = figures(history), history.facts
+    threads = counted(facts["threads"], "thread")
     out = [
         ("steps done", f"{found['step']:,} of {found['steps']:,}"),
         ("tokens trained on", f"{found['tokens']:,}"),
@@ -55,7 +57,7 @@ def rows(history: History) -> list[tuple[str, str]]:
         (
             "share of the bf16 matmul peak",
             f"{found['share_of_peak']:.1%} of {facts['peak'] / 1e9:,.0f} GFLOPS on"
-            f" {facts['threads']} threads, at {facts['flops_a_token'] / 1e6:,.1f} MFLOP a token",
+            f" {threads}, at {facts['flops_a_token'] / 1e6:,.1f} MFLOP a token",
         ),
         ("time, with saving and looking", duration(found["seconds"])),
         ("processor time of the steps", duration(found["cpu_seconds"])),

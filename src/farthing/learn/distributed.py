@@ -68,6 +68,7 @@ class Together(Run):
 
     def __init__(self, recipe: Recipe, corpora: Sequence[Corpus], device: torch.device) -> None:
         self.device, self.processes, self.passed = device, dist.get_world_size(), 0
+        self.machines = machines()
         divides(recipe, self.processes)
         super().__init__(recipe, corpora)
         mesh = init_device_mesh(device.type, (self.processes,))

@@ -83,3 +83,8 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02} m"
     return f"{minutes} m {whole % 60:02} s" if minutes else f"{whole} s"
+
+
+def counted(count: int, noun: str) -> str:
+    """For people: 1 thread, 2 threads."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

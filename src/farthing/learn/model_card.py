@@ -11,6 +11,7 @@ from typing import Any
 from farthing import machine
 from farthing.learn.corpus import Corpus
 from farthing.learn.evaluations import Evaluation, answers, losses, row
+from farthing.learn.live import counted
 from farthing.learn.recipe import Recipe
 from farthing.meter.rate import NANO, MachinePrice, cost, dollars
 from farthing.store.digest import sha256_of
@@ -71,12 +72,13 @@ def _opening(made: Made) -> Iterator[str]:
     yield f"# {made.name}\n"
     if made.about:
         yield f"{made.about.strip()}\n"
-    trained = made.step * made.recipe.batch.tokens
+    trained = _own_steps(made) * made.recipe.batch.tokens
     yield (
         f"{millions(facts['parameters'])} parameters, {millions(facts['active'])} of them active"
         f" for a token ({settings['model_type']}, {settings['num_hidden_layers']} layers, width"
-        f" {settings['hidden_size']}, vocabulary {settings['vocab_size']:,}); trained from random"
-        f" weights on {trained:,} tokens of the data below, and on nothing else. Weights are bf16."
+        f" {settings['hidden_size']}, vocabulary {settings['vocab_size']:,}); trained from"
+        f" {_began(facts)} {trained:,} tokens of the data below, and on {_besides(made.recipe)}."
+        " Weights are bf16."
     )
     if made.recipe.next_token is not None:
         yield (
@@ -84,6 +86,31 @@ def _opening(made: Made) -> Iterator[str]:
             " the main model's."
         )
     yield f'\n```\nfarthing run {made.name} "..."\n```\n'
+
+
+def _began(facts: Line) -> str:
+    if start := facts.get("started"):
+        recipe = f" (recipe `{start['recipe']}`)"
+        return f"another run's weights of step {start['step']:,} on{recipe}, on"
+    return "random weights on"
+
+
+def _besides(recipe: Recipe) -> str:
+    taught = _teachers(recipe)
+    return f"what a teacher makes of them ({', '.join(taught)})" if taught else "nothing else"
+
+
+def _own_steps(made: Made) -> int:
+    """Without those of the run that it was started from."""
+    return made.step - int((made.facts.get("started") or {"step": 0})["step"])
+
+
+def _teachers(recipe: Recipe) -> list[str]:
+    """As the recipe names them: who is asked, or what was kept."""
+    if recipe.teacher is None:
+        return []
+    asked = recipe.teacher.model
+    return [asked] if asked else [str(source.logits) for source in recipe.data.train]
 
 
 def _measured(made: Made) -> Iterator[str]:
@@ -110,16 +137,20 @@ def _training(made: Made) -> Iterator[str]:
     yield "## Training\n"
     facts, last = made.facts, made.log[-1]
     seconds, price = float(last["elapsed"]), made.price
-    spent = cost(round(seconds * NANO), price.hour_nanodollars)
-    trained = made.step * made.recipe.batch.tokens
+    machines, processes = facts.get("machines", 1), facts.get("processes", 1)
+    spent = cost(round(seconds * NANO), price.hour_nanodollars * machines)
+    trained = _own_steps(made) * made.recipe.batch.tokens
+    several = f"{processes} processes of " if processes > 1 else ""
+    several += counted(facts["threads"], "thread")
+    each = f"{machines} machines, each " if machines > 1 else ""
     share = sum(line["share"] * line["seconds"] for line in made.log)
     share /= sum(line["seconds"] for line in made.log)
     yield (
         f"{made.step:,} steps of {made.recipe.steps:,}, {seconds / 3600:.2f} hours on"
-        f" {facts['threads']} threads of {machine.processor()}: {trained / seconds:,.0f} tokens a"
+        f" {several} of {machine.processor()}: {trained / seconds:,.0f} tokens a"
         f" second, evaluation and saving included, and {share:.1%} of the machine's measured peak"
         f" in bf16 products ({facts['peak'] / 1e9:,.0f} GFLOPS) while stepping. That is"
-        f" **{dollars(spent)}** at {price.describe()}."
+        f" **{dollars(spent)}** at {each}{price.describe()}."
     )
     if imbalance := last.get("imbalance"):
         layer = max(imbalance, key=imbalance.__getitem__)
@@ -190,7 +221,11 @@ def _source(source: Line, indent: str) -> Iterator[str]:
 def _again(made: Made) -> Iterator[str]:
     if not made.commands:
         return
-    yield "## Again\n\nThese commands rebuild it; the same machine and threads, to the bit.\n"
+    yield "## Again\n"
+    if made.facts.get("started"):
+        yield "It began with weights of another run (--start), which these commands do not make.\n"
+    else:
+        yield "These commands rebuild it; the same machine and threads, to the bit.\n"
     yield "```sh"
     yield from made.commands
     yield "```\n"
@@ -202,8 +237,10 @@ def _hashes(made: Made) -> Iterator[str]:
     for name, path in made.files.items():
         yield f"| {name} | {path.stat().st_size:,} | `{sha256_of([path])}` |"
     yield f"| recipe, all that decides the run | | `{made.recipe.identity}` |"
-    for source, digest in zip(made.recipe.data.train, made.facts["data"], strict=True):
-        yield f"| corpus {source.path}, its tokens | | `{digest}` |"
+    names = [f"corpus {source.path}, its tokens" for source in made.recipe.data.train]
+    names += [f"teacher {name}" for name in _teachers(made.recipe)]
+    for name, digest in zip(names, made.facts["data"], strict=True):
+        yield f"| {name} | | `{digest}` |"
 
 
 def _languages(corpus: Corpus) -> dict[str, Any]:

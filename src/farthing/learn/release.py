@@ -137,11 +137,21 @@ class Release:
         path = self.tokenizer / "about.json"
         about = read_object(path) if path.is_file() else {}
         cards = [card for one in (about, *abouts) for card in _cards(one.get("data", ()))]
-        train = ["farthing", "learn", "pretrain", str(self.path), "-o", str(self.run)]
-        train += ["--threads", str(read_object(self.run / FACTS)["threads"])]
+        facts, verb = read_object(self.run / FACTS), "distil" if self.recipe.teacher else "pretrain"
+        train = [*_launched(facts), "farthing", "learn", verb, str(self.path), "-o", str(self.run)]
+        train += ["--threads", str(facts["threads"])]
         found = [one["made_by"] for one in cards if " -" in one["made_by"]]
         found += [one.get("command") for one in (about, *abouts)]
         return list(dict.fromkeys([*filter(None, found), shlex.join(train), typed]))
+
+
+def _launched(facts: Mapping[str, Any]) -> list[str]:
+    """What stands before the command where several processes made the run."""
+    machines, processes = facts.get("machines", 1), facts.get("processes", 1)
+    if processes == 1:
+        return []
+    nodes = ["--nnodes", str(machines)] if machines > 1 else []
+    return ["torchrun", *nodes, "--nproc-per-node", str(processes // machines), "--no-python"]
 
 
 def _cards(sources: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -57,6 +57,8 @@ class Run:
     processes = 1
     """That make a step together (distributed.py)."""
 
+    machines = 1
+
     def __init__(self, recipe: Recipe, corpora: Sequence[Corpus]) -> None:
         self.recipe, self.done = recipe, 0
         self.objective: Callable[[Batch], Objective] = lambda batch: cross_entropy

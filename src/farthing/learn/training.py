@@ -77,7 +77,7 @@ class Training:
             self._take(start)
         self.facts = facts.measured(self.recipe, self.run.rows, self.surroundings, folder / FACTS)
         place.write(folder / RECIPE, plan.text)
-        self.facts["processes"] = self.run.processes
+        self.facts |= {"processes": self.run.processes, "machines": self.run.machines}
         self._keep_facts()
         self.journal, elapsed = Journal.open(folder / LOG, self.run.done)
         self._before = max(elapsed, float(before.get("elapsed", 0.0)))
