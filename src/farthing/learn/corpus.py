@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.errors import FormatError, InputError, NotFound
+from farthing.formats.hf import read_object
 from farthing.store.space import clear_when_full
 
 VERSION = 1
-LARGEST = 1 << 24
-"""Bytes of a corpus.json."""
+ABOUT = "corpus.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,14 @@ class Corpus:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Raises NotFound, or FormatError naming the file and what is wrong with it."""
-        try:
-            raw = (path / "corpus.json").read_bytes()[: LARGEST + 1]
-            about = json.loads(raw)
-        except FileNotFoundError:
+        if not (path / ABOUT).is_file():
             raise NotFound(
-                f"{path} holds no corpus (corpus.json is missing); make one with"
+                f"{path} holds no corpus ({ABOUT} is missing); make one with"
                 " `farthing learn data pack`"
-            ) from None
-        except ValueError:
-            raise FormatError(f"{path}/corpus.json is not JSON; make the corpus again") from None
-        if not isinstance(about, dict) or about.get("version") != VERSION:
-            raise FormatError(f"{path}/corpus.json is no corpus of version {VERSION}")
+            )
+        about = read_object(path / ABOUT)
+        if about.get("version") != VERSION:
+            raise FormatError(f"{path / ABOUT} is no corpus of version {VERSION}")
         tokens, starts = _array(path, "tokens"), _array(path, "starts")
         learned = _array(path, "learned") if (path / "learned.npy").exists() else None
         _checked(path, tokens, starts, learned)
@@ -98,7 +94,7 @@ def write(
             if not masked:
                 (draft / "learned.npy").unlink()
             told = {"version": VERSION, "documents": len(starts) - 1, "tokens": starts[-1]} | about
-            (draft / "corpus.json").write_text(json.dumps(told, indent=1))
+            (draft / ABOUT).write_text(json.dumps(told, indent=1))
             draft.rename(path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -14,7 +14,6 @@ Shapes: N tokens of a corpus, V vocabulary, R rows of a step.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +25,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from farthing.errors import FormatError, InputError, NotFound
+from farthing.formats.hf import read_object
 from farthing.store.space import need
 
 VERSION = 1
 ABOUT = "logits.json"
-LARGEST = 1 << 20
 
 Mapped = np.memmap[Any, np.dtype[Any]]
 
@@ -46,17 +45,13 @@ class Kept:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Raises NotFound, or FormatError naming the file and what is wrong with it."""
-        try:
-            raw = (path / ABOUT).read_bytes()[: LARGEST + 1]
-            about = json.loads(raw)
-        except FileNotFoundError:
+        if not (path / ABOUT).is_file():
             raise NotFound(
                 f"{path} holds no teacher's logits ({ABOUT} is missing); make them with"
                 " `farthing learn data logits`"
-            ) from None
-        except ValueError:
-            raise FormatError(f"{path}/{ABOUT} is not JSON; make the logits again") from None
-        if not isinstance(about, dict) or about.get("version") != VERSION:
+            )
+        about = read_object(path / ABOUT)
+        if about.get("version") != VERSION:
             raise FormatError(f"{path}/{ABOUT} is of no version {VERSION}; make the logits again")
         top_ids, top, drawn = (_array(path, name) for name in ("top_ids", "top", "drawn"))
         _check(path, top_ids, top, drawn)
