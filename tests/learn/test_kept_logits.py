@@ -147,6 +147,6 @@ def test_damage_is_named(tmp_path):
     (tmp_path / "drawn.npy").write_bytes(b"\x80\x04pickle")
     with pytest.raises(FormatError, match=r"drawn\.npy can't be read"):
         Kept.open(tmp_path)
-    (tmp_path / ABOUT).write_text("[1]")
+    (tmp_path / ABOUT).write_text("{}")
     with pytest.raises(FormatError, match="is of no version"):
         Kept.open(tmp_path)
