@@ -110,6 +110,11 @@ static void train_attend_back(const TrainAttend& t, Tokens<const uint16_t> out,
   handed.weights = scratch.take<uint16_t>(16 * kBlock);
   handed.scores = scratch.take<uint16_t>(16 * kBlock);
   handed.pairs = scratch.take<uint16_t>(kBlock * kBlock);
+  fetch(t.k, t.tokens, t.width);
+  fetch(t.v, t.tokens, t.value_width);
+  fetch(t.q, t.tokens, t.group * t.width);
+  fetch(out, t.tokens, t.group * t.value_width);
+  fetch(grad, t.tokens, t.group * t.value_width);
   interleave(t.k, t.tokens, t.width, key_rows);
   const Sixteens keys = sixteens(t.k, t.tokens, t.width, scratch.take<uint16_t>(16 * t.width));
   const Sixteens values =

@@ -58,6 +58,9 @@ static void train_attend(const TrainAttend& t, Tokens<uint16_t> out) {
   uint16_t* weights = scratch.take<uint16_t>(kBlock * kBlock);
   float* sums = scratch.take<float>(kBlock * wide);
   float* factors = scratch.take<float>(kBlock);
+  fetch(t.v, t.tokens, t.value_width);
+  fetch(t.k, t.tokens, t.width);
+  fetch(t.q, t.tokens, t.group * t.width);
   interleave(t.v, t.tokens, t.value_width, values);
   const Sixteens keys = sixteens(t.k, t.tokens, t.width, scratch.take<uint16_t>(16 * t.width));
   for (size_t h = 0; h < t.group; ++h) {
