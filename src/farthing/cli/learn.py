@@ -41,8 +41,16 @@ def patient() -> None:
 
 
 def table() -> App:
-    made = _app("learn", "Train, distil and fine-tune the models that farthing serves.")
-    data = _app("data", "Make what models learn from: tasks, samples, filtered and packed text.")
+    made = _app(
+        "learn",
+        "Train, distil and fine-tune the models that farthing serves.",
+        "Training wants torch",
+    )
+    data = _app(
+        "data",
+        "Make what models learn from: tasks, samples, filtered and packed text.",
+        "`sample` wants httpx, `logits` torch",
+    )
     for place, (words, where) in enumerate(VERBS.items()):
         *above, name = words.split()
         module, function = where.split(":")
@@ -54,11 +62,11 @@ def table() -> App:
     return made
 
 
-def _app(name: str, help: str) -> App:
+def _app(name: str, help: str, wants: str) -> App:
     return App(
         name=name,
         help=help,
-        help_epilogue="Wants torch: `pip install 'farthing[learn]'`.",
+        help_epilogue=f"{wants}: `pip install 'farthing[learn]'`.",
         default_parameter=Parameter(negative_iterable=()),
     )
 

@@ -41,4 +41,5 @@ def merge(
     from farthing.learn import merge as learn
 
     made = learn.merge(place(model), adapter, output)
-    print(f"{made}: {model} with {adapter} added; `farthing pull {made}` packs it")
+    at = made if made.is_absolute() else f"./{made}"
+    print(f"{made}: {model} with {adapter} added\nNext: farthing pull {at}")
