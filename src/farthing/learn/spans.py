@@ -3,7 +3,8 @@
 Documents of like length are put side by side as [n, length] blocks, short ones filled up, and met
 by plain batched products: scores of one block fit the caches, their softmax is one pass. Queries
 of long ones go piece by piece, each with the keys up to its own end, so that what causal attention
-hides is hardly ever made.
+hides is hardly ever made. So every dtype goes; bf16 has something better where fused_attention.py
+can run.
 
 Shapes: T tokens of all rows, n documents of a block, L its length, C that of a piece, h heads, g of
 them to each key head, d key width, c value width.
