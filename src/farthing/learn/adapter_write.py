@@ -8,15 +8,15 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from farthing.learn import place
 from farthing.learn.adapter import CONFIG, FUSED, PREFIX, WEIGHTS
 from farthing.learn.lora import Adapter, Module, Part, modules
-from farthing.store.space import clear_when_full
 
 
 def write(folder: Path, adapter: Adapter, *, base: str) -> None:
     """Into an existing folder: parts of one rank and scale, as `Adapter.fresh` makes them.
 
-    base: the model's name, for people.
+    base: the model's name, for people. Raises DiskFull; the weights come last.
     """
     (rank,) = {part.a.shape[-2] for part in adapter.parts.values()}
     (scale,) = {part.scale for part in adapter.parts.values()}
@@ -52,11 +52,8 @@ def write(folder: Path, adapter: Adapter, *, base: str) -> None:
         "use_rslora": False,
     }
     whole = {PREFIX + name: x.detach().float().clone() for name, x in tensors.items()}
-    draft = folder / f".{WEIGHTS}.partial"
-    with clear_when_full(f"writing {folder / WEIGHTS}", folder):
-        draft.write_bytes(save(whole, {"format": "pt"}))
-    draft.rename(folder / WEIGHTS)
-    (folder / CONFIG).write_text(json.dumps(settings, indent=2))
+    place.write(folder / CONFIG, json.dumps(settings, indent=2).encode())
+    place.write(folder / WEIGHTS, save(whole, {"format": "pt"}))
 
 
 def _ab(part: Part) -> tuple[tuple[str, Tensor], tuple[str, Tensor]]:
@@ -66,9 +63,9 @@ def _ab(part: Part) -> tuple[tuple[str, Tensor], tuple[str, Tensor]]:
 def _stacked(stem: str, parts: Mapping[str, Part]) -> dict[str, Tensor]:
     """Of one layer's experts: the inner of two is gate and up."""
     found = {}
-    place = f"{stem}.base_layer" if "down_proj" in parts and len(parts) > 1 else stem
+    inner = f"{stem}.base_layer" if "down_proj" in parts and len(parts) > 1 else stem
     pair = [parts.get(name) for name in FUSED["gate_up_proj"]]
-    for at, part in ((place, _joined(*pair)), (stem, parts.get("down_proj"))):
+    for at, part in ((inner, _joined(*pair)), (stem, parts.get("down_proj"))):
         if part is not None:
             found[f"{at}.lora_A.weight"] = part.a.flatten(0, 1)
             found[f"{at}.lora_B.weight"] = part.b.permute(1, 2, 0).flatten(1)

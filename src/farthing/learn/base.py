@@ -21,6 +21,7 @@ from farthing.learn import pretrained
 from farthing.learn.frozen import Codes, Frozen
 from farthing.learn.parameters import cast
 from farthing.store.pulling import texts
+from farthing.store.space import clear_when_full
 
 TEXTS = (*TOKENIZER, "generation_config.json")
 OUTER = ("model.embed_tokens.weight", "lm_head.weight")
@@ -39,10 +40,11 @@ class Base:
         return sum(w.bytes if isinstance(w, Codes) else w.nbytes for w in self.weights.values())
 
     def tokenizer(self, into: Path) -> Path:
-        """The texts as a folder, which Tokenizer.open reads."""
+        """The texts as a folder, which Tokenizer.open reads. Raises DiskFull."""
         into.mkdir(parents=True, exist_ok=True)
-        for name, text in self.texts.items():
-            (into / name).write_text(text, "utf-8")
+        with clear_when_full(f"writing {into}", into):
+            for name, text in self.texts.items():
+                (into / name).write_text(text, "utf-8")
         return into
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from farthing import __version__
 from farthing.errors import FormatError, NotFound
-from farthing.learn.documents import Document, Shard, shard_of
+from farthing.learn.documents import Document, Shard, refused, shard_of
 from farthing.meter.rate import NANO, dollars
 
 CARD, README = "card.json", "README.md"
@@ -121,10 +121,14 @@ class Tally:
 
 
 def write(folder: Path, card: Card) -> None:
+    """Over the one before, if there is one. Raises DiskFull, or InputError if it can't be."""
     for name, text in ((README, readme(card)), (CARD, _json(card))):
         draft = folder / f".{name}.partial"
-        draft.write_text(text, "utf-8")
-        draft.replace(folder / name)
+        try:
+            draft.write_text(text, "utf-8")
+            draft.replace(folder / name)
+        except OSError as error:
+            raise refused(folder, error) from None
 
 
 def read(folder: Path) -> Card:

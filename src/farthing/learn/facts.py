@@ -38,8 +38,8 @@ def compared(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     """Differences that cost only the sameness of bits, in words. InputError for other data."""
     if now["data"] != before.get("data"):
         raise InputError(
-            "the data is not what the run began with: a corpus of data.train was made again;"
-            " start the run in a new folder, or bring the old corpus back"
+            "the data is not what the run began with: a corpus of data.train was made again, or the"
+            " teacher is another; start the run in a new folder, or bring back what it began with"
         )
     return [
         f"{name} was {before.get(name)} and is {now[name]}: the run goes on, but not to the bit"

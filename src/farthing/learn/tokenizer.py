@@ -15,6 +15,7 @@ import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, processors, trainers
 
 from farthing.errors import InputError
+from farthing.store.space import clear_when_full
 
 BOS, EOS, END = "<s>", "</s>", "<|end|>"
 ROLES = {"system": "<|system|>", "user": "<|user|>", "assistant": "<|assistant|>"}
@@ -104,7 +105,7 @@ def write(
 ) -> Path:
     """A new folder that farthing and transformers open: whole, or not there.
 
-    `about` says what it was made from. Raises InputError if the folder exists.
+    `about` says what it was made from. Raises InputError if the folder exists, DiskFull.
     """
     vacant(folder)
     source = tokenizer.to_str(pretty=True)
@@ -118,9 +119,13 @@ def write(
     draft = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for name, text in files.items():
-        (draft / name).write_text(text, "utf-8")
-    draft.rename(folder)
+    try:
+        with clear_when_full(f"writing {folder}", draft):
+            for name, text in files.items():
+                (draft / name).write_text(text, "utf-8")
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 
