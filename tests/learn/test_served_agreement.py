@@ -72,6 +72,18 @@ def test_a_token_that_torch_would_not_say_is_told(toy: tuple[Path, dict[str, Any
     assert one in found.far()
 
 
+def test_weights_that_are_no_numbers_agree_with_nothing(
+    toy: tuple[Path, dict[str, Any], Any],
+) -> None:
+    """No comparison with them holds, so that nothing once differed."""
+    read, prompt = pretrained.read(toy[0]), some_tokens(9)
+    broken = read.weights | {
+        "model.norm.weight": torch.full_like(read.weights["model.norm.weight"], float("nan"))
+    }
+
+    assert len(agreement.agreement(read.config, broken, [prompt], [[1, 2, 3]]).far()) == 3
+
+
 def test_the_verb_asks_chats_and_texts(
     toy: tuple[Path, dict[str, Any], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -66,7 +66,8 @@ def agreement(
         scores = logits(config, weights, [*prompt, *answer[:-1]])[len(prompt) - 1 :]
         given = torch.tensor(answer)
         best, wanted = scores.max(-1)
-        behind = best - scores.gather(1, given[:, None])[:, 0]
+        apart = best - scores.gather(1, given[:, None])[:, 0]
+        behind = torch.where(apart.isnan(), torch.inf, apart)  # what is no number agrees with none
         tokens += len(answer)
         found += [
             Difference(index, at, answer[at], int(wanted[at]), float(behind[at]))

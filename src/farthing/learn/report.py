@@ -132,7 +132,7 @@ def _losses(axes: "Axes", history: History) -> None:
         found = [(line["tokens"], line["held_out"].get(name)) for line in looks]
         points = [(at, one["loss"]) for at, one in found if one is not None]
         axes.plot(*zip(*points, strict=True), "o-", color=color, markersize=3, label=label)
-    _within(axes, [line["loss"] for line in lines])
+    _within(axes, lines)
     axes.legend(frameon=False, fontsize=8)
 
 
@@ -182,9 +182,11 @@ def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[
     return list(x[::every]), list(y[::every])
 
 
-def _within(axes: "Axes", losses: Sequence[float]) -> None:
-    """The first steps' fall would flatten all that follows."""
-    settled = losses[len(losses) // 20 :]
+def _within(axes: "Axes", lines: Sequence[Line]) -> None:
+    """The first steps' fall would flatten all that follows, held-out losses included."""
+    later = lines[len(lines) // 20 :]
+    settled = [float(line["loss"]) for line in later]
+    settled += [one["loss"] for line in later for one in line.get("held_out", {}).values()]
     margin = 0.05 * (max(settled) - min(settled)) + 0.02
     axes.set_ylim(min(settled) - margin, max(settled) + margin)
 
