@@ -63,16 +63,38 @@ void cross_entropy(const std::string& isa, OutHalves logits, Row<int64_t> target
     require(wanted[r] >= 0 && static_cast<size_t>(wanted[r]) < width,
             "a target is not in the vocabulary");
   shared_out(rows, width, 1, threads, [&](size_t begin, size_t end) {
+    std::vector<float> exps(round_up(width, kRows));
     for (size_t r = begin; r < end; ++r) {
       uint16_t* row = bits(logits) + r * width;
       const uint32_t raised = static_cast<uint32_t>(row[wanted[r]]) << 16;
       float hit, top, total;
       __builtin_memcpy(&hit, &raised, 4);
-      k.logit_sums(row, width, &top, &total);
+      k.logit_exps(row, width, exps.data(), &top, &total);
       const double log = std::log(static_cast<double>(total));
       losses.data()[r] = static_cast<float>(log + (static_cast<double>(top) - hit));
-      k.logit_slopes(row, width, top, total, wanted[r], learned.data()[r]);
+      k.logit_slopes(exps.data(), width, total, wanted[r], learned.data()[r], row);
     }
+  });
+}
+
+void add(const std::string& isa, Halves x, OutTable<float> sums, size_t threads) {
+  const TrainRows& k = kernels_of(isa, threads);
+  const size_t width = x.shape(1);
+  alike(x, sums);
+  shared_out(x.shape(0), width, 1, threads, [&](size_t begin, size_t end) {
+    k.add(bits(x) + begin * width, (end - begin) * width, sums.data() + begin * width);
+  });
+}
+
+void largest(const std::string& isa, Table<float> x, OutTable<int64_t> ids, size_t threads) {
+  const TrainRows& k = kernels_of(isa, threads);
+  const size_t width = x.shape(1), count = ids.shape(1);
+  row_each(ids, x.shape(0));
+  require(count > 0 && count <= width, "no more can be chosen than there are");
+  shared_out(x.shape(0), width, 1, threads, [&](size_t begin, size_t end) {
+    std::vector<float> room(round_up(width, kRows));
+    for (size_t r = begin; r < end; ++r)
+      k.largest_ids(x.data() + r * width, width, count, room.data(), ids.data() + r * count);
   });
 }
 
@@ -90,7 +112,7 @@ void norm(const std::string& isa, Halves x, Row<float> weight, double eps, OutHa
 
 // The weight's gradient is summed by blocks of rows, then over these: bits do not depend on
 // threads.
-constexpr size_t kBlock = 256;
+constexpr size_t kBlock = 64;
 
 void norm_back(const std::string& isa, Halves grad, Halves x, Row<float> inverse, Row<float> weight,
                OutHalves grad_x, OutRow<float> grad_weight, size_t threads) {
@@ -166,6 +188,8 @@ void define(nb::module_& m, const char* name, Function f, std::index_sequence<kA
 
 void bind_train_rows(nb::module_& m) {
   define(m, "train_cross_entropy", cross_entropy, std::make_index_sequence<6>());
+  define(m, "train_add", add, std::make_index_sequence<4>());
+  define(m, "train_largest", largest, std::make_index_sequence<4>());
   define(m, "train_norm", norm, std::make_index_sequence<7>());
   define(m, "train_norm_back", norm_back, std::make_index_sequence<8>());
   define(m, "train_turn", turn, std::make_index_sequence<9>());

@@ -8,11 +8,14 @@
 namespace farthing {
 
 struct TrainRows {
-  // The largest of n logits, and the sum of exp(logit - largest).
-  void (*logit_sums)(const uint16_t* logits, size_t n, float* top, float* total);
-  // Logits become (probability - 1 where it is the target, else probability) * learned.
-  void (*logit_slopes)(uint16_t* logits, size_t n, float top, float total, size_t target,
-                       float learned);
+  // exp(logit - the largest) of n logits and their sum; exps has room for n up to 16.
+  void (*logit_exps)(const uint16_t* logits, size_t n, float* exps, float* top, float* total);
+  // (probability - 1 where it is the target, else probability) * learned.
+  void (*logit_slopes)(const float* exps, size_t n, float total, size_t target, float learned,
+                       uint16_t* slopes);
+  void (*add)(const uint16_t* x, size_t n, float* sums);
+  // Of the `count` largest of n, which come first where equal; room for n up to 16 floats.
+  void (*largest_ids)(const float* x, size_t n, size_t count, float* room, int64_t* ids);
   // inverse [rows]: one over each row's root mean square.
   void (*norm)(const uint16_t* x, const float* weight, size_t rows, size_t width, float eps,
                uint16_t* y, float* inverse);

@@ -12,39 +12,66 @@ INLINE void put_bf16_up_to(uint16_t* y, size_t at, size_t width, F v) {
   store_bf16(lanes, v);
   __builtin_memcpy(y + at, lanes, 2 * (width - at));
 }
-INLINE uint32_t lanes_up_to(size_t at, size_t width) {
-  return at + 16 <= width ? 0xffffu : (1u << (width - at)) - 1;
-}
 
 // exp of at most 0, however far below; of NaN it is NaN.
 INLINE F exp_below(F x) { return exp(max(set(-150.f), x)); }
 
-static void logit_sums(const uint16_t* logits, size_t n, float* top, float* total) {
-  const F lowest = set(-__builtin_inff());
-  F best = lowest;
-  for (size_t at = 0; at < n; at += 16)
-    best = max(best, pick(lanes_up_to(at, n), bf16_up_to(logits, at, n), lowest));
+static void logit_exps(const uint16_t* logits, size_t n, float* exps, float* top, float* total) {
+  const size_t whole = n / 16 * 16;
+  const uint32_t rest = (1u << (n - whole)) - 1;
+  F best = set(-__builtin_inff());
+  for (size_t at = 0; at < whole; at += 16) best = max(best, load_bf16(logits + at));
+  if (rest) best = max(best, pick(rest, bf16_up_to(logits, whole, n), best));
   *top = largest(best);
   const F most = set(*top);
   F sums = zero();
-  for (size_t at = 0; at < n; at += 16)
-    sums = add(sums, keep(exp_below(sub(bf16_up_to(logits, at, n), most)), lanes_up_to(at, n)));
+  for (size_t at = 0; at < whole; at += 16) {
+    const F e = exp_below(sub(load_bf16(logits + at), most));
+    store(exps + at, e);
+    sums = add(sums, e);
+  }
+  if (rest) {
+    const F e = exp_below(sub(bf16_up_to(logits, whole, n), most));
+    store(exps + whole, e);
+    sums = add(sums, keep(e, rest));
+  }
   *total = sum(sums);
 }
 
-static void logit_slopes(uint16_t* logits, size_t n, float top, float total, size_t target,
-                         float learned) {
-  if (learned == 0.f) {
-    __builtin_memset(logits, 0, 2 * n);
-    return;
-  }
-  const F most = set(top), factor = set(learned / total);
-  uint16_t wanted[16] = {logits[target]};
-  const F hit = sub(div(exp_below(sub(load_bf16(wanted), most)), set(total)), set(1.f));
-  store_bf16(wanted, mul(hit, set(learned)));
+static void logit_slopes(const float* exps, size_t n, float total, size_t target, float learned,
+                         uint16_t* slopes) {
+  const F factor = set(learned / total);
+  for (size_t at = 0; at < n; at += 16) put_bf16_up_to(slopes, at, n, mul(load(exps + at), factor));
+  put_bf16_up_to(slopes + target, 0, 1, set((exps[target] / total - 1.f) * learned));
+}
+
+static void add_bf16(const uint16_t* x, size_t n, float* sums) {
   for (size_t at = 0; at < n; at += 16)
-    put_bf16_up_to(logits, at, n, mul(exp_below(sub(bf16_up_to(logits, at, n), most)), factor));
-  logits[target] = wanted[0];
+    store_up_to(sums, at, n, add(load_up_to(sums, at, n), bf16_up_to(x, at, n)));
+}
+
+// Where all that is left is minus infinity, or NaN is met, the first that was not taken.
+INLINE size_t next_largest(const float* x, size_t n, const int64_t* ids, size_t found) {
+  F best = set(-__builtin_inff());
+  for (size_t at = 0; at < n; at += 16) best = max(best, load(x + at));
+  const float top = largest(best);
+  for (size_t at = 0; at < n && top > -__builtin_inff(); at += 16)
+    if (const uint32_t lanes = at_least(load(x + at), set(top))) return at + __builtin_ctz(lanes);
+  for (size_t id = 0;; ++id) {
+    bool taken = false;
+    for (size_t i = 0; i < found; ++i) taken |= ids[i] == static_cast<int64_t>(id);
+    if (!taken) return id;
+  }
+}
+static void largest_ids(const float* x, size_t n, size_t count, float* room, int64_t* ids) {
+  const F lowest = set(-__builtin_inff());
+  store(room + (n - 1) / 16 * 16, lowest);
+  __builtin_memcpy(room, x, 4 * n);
+  for (size_t found = 0; found < count; ++found) {
+    const size_t id = next_largest(room, n, ids, found);
+    ids[found] = static_cast<int64_t>(id);
+    room[id] = -__builtin_inff();
+  }
 }
 
 static void train_norm(const uint16_t* x, const float* weight, size_t rows, size_t width, float eps,
@@ -105,14 +132,26 @@ INLINE void turn_neighbours(const uint16_t* x, const float* cosine, const float*
     __builtin_memcpy(y + 2 * at, both, bytes);
   }
 }
+// Heads of a few pairs, all turned, go together: their angles are written side by side.
+INLINE void turn_small(const uint16_t* x, const float* cosine, const float* sine, F sign,
+                       size_t heads, size_t half, uint16_t* y) {
+  float both[2][16];
+  for (size_t i = 0; i < 16; ++i) both[0][i] = cosine[i % half], both[1][i] = sine[i % half];
+  const size_t pairs = heads * half;
+  for (size_t at = 0; at < pairs; at += 16)
+    turn_neighbours(x + 2 * at, both[0], both[1], sign, pairs - at < 16 ? pairs - at : 16,
+                    y + 2 * at);
+}
 static void train_turn(const uint16_t* x, const float* cosine, const float* sine, float sign,
                        size_t heads, size_t width, size_t half, bool interleaved, uint16_t* y) {
+  if (interleaved && width == 2 * half && (half == 8 || half == 4))
+    return turn_small(x, cosine, sine, set(sign), heads, half, y);
   for (size_t h = 0; h < heads; ++h, x += width, y += width) {
     if (interleaved)
       turn_neighbours(x, cosine, sine, set(sign), half, y);
     else
       turn_halves(x, cosine, sine, set(sign), half, y);
-    __builtin_memcpy(y + 2 * half, x + 2 * half, 2 * (width - 2 * half));
+    if (width > 2 * half) __builtin_memcpy(y + 2 * half, x + 2 * half, 2 * (width - 2 * half));
   }
 }
 
@@ -155,6 +194,6 @@ static void train_gated_back(const uint16_t* grad, const uint16_t* gate, const u
 }
 
 static constexpr TrainRows kTrainRows{
-    logit_sums, logit_slopes, train_norm,       train_norm_back,
-    train_turn, train_gated,  train_gated_back,
+    logit_exps,      logit_slopes, add_bf16,    largest_ids,      train_norm,
+    train_norm_back, train_turn,   train_gated, train_gated_back,
 };

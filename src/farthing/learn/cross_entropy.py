@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farthing.learn.native import bf16, fp32, instructions
+from farthing.learn.native import add, bf16, fp32, instructions
 from farthing.ops import training
 
 CHUNK = 512
@@ -51,7 +51,7 @@ class _CrossEntropy(torch.autograd.Function):
             logits = torch.mm(x[mine], weight.T, out=room[: len(x[mine])])
             total += (slopes(logits, targets[mine], counts[mine]) * counts[mine]).sum()
             torch.mm(logits, weight, out=grad_x[mine])
-            grad_weight += torch.mm(logits.T, x[mine], out=part)
+            add(grad_weight, torch.mm(logits.T, x[mine], out=part))
         ctx.save_for_backward(grad_x, grad_weight.to(weight.dtype))
         return total
 

@@ -17,9 +17,11 @@ from farthing.learn.cross_entropy import Logits
 from farthing.learn.experts import mixed
 from farthing.learn.gating import silu_mul
 from farthing.learn.latents import HeadProduct, Latents, Queries, joined
+from farthing.learn.native import fp32, instructions
 from farthing.learn.norm import rms_norm
 from farthing.learn.rotary import Angles, turned
 from farthing.learn.spans import Spans, attend
+from farthing.ops import training
 from farthing.ops.mixture import SILU, Activation, Bank, Router
 from farthing.ops.reference import cos_sin
 from farthing.ops.reference_mixture import Routed, route
@@ -101,7 +103,7 @@ class Fast:
         return Latents(q, latent, self.spans, scale)
 
     def route(self, logits: Tensor, router: Router, correction: Tensor | None = None) -> Routed:
-        routed = route(logits, router, correction, largest=_largest)
+        routed = route(logits, router, correction, largest=largest)
         with torch.no_grad():
             load = torch.bincount(routed.ids.reshape(-1), minlength=router.experts)
         # a router without a correction goes by its place: -1 is the first
@@ -151,6 +153,12 @@ class Fast:
         return x
 
 
-def _largest(worth: Tensor, count: int) -> Tensor:
+def largest(worth: Tensor, count: int) -> Tensor:
     """Of equals any, where the reference takes the first: scores are not equal but by chance."""
-    return worth.topk(count, sorted=False).indices
+    isa = instructions(worth, dtype=torch.float32)
+    if isa is None:
+        return worth.topk(count, sorted=False).indices
+    ids = torch.empty(*worth.shape[:-1], count, dtype=torch.int64)
+    rows, best = worth.contiguous().view(-1, worth.shape[-1]), ids.view(-1, count)
+    training.largest(isa, fp32(rows), best.numpy(), torch.get_num_threads())
+    return ids

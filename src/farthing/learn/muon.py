@@ -23,9 +23,11 @@ def orthogonal(matrix: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     if tall:
         x = x.mT
     x = x / (x.float().norm(dim=(-2, -1), keepdim=True) + 1e-7).to(dtype)
+    # sums within the products: rounded once, and not read again
+    summed = torch.addmm if x.ndim == 2 else torch.baddbmm
     for _ in range(STEPS):
         square = x @ x.mT
-        x = A * x + (B * square + C * square @ square) @ x
+        x = summed(x, summed(square, square, square, beta=B, alpha=C), x, beta=A)
     out: Tensor = (x.mT if tall else x).to(matrix.dtype)
     return out
 

@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from farthing.learn.native import add
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -25,7 +27,7 @@ def added(parameters: Iterable[Tensor], gradients: Iterable[Tensor | None]) -> N
             # a copy: two parameters may have been given one tensor, and it is changed in place
             parameter.grad = gradient.to(parameter.dtype, copy=True)
         else:
-            parameter.grad += gradient
+            add(parameter.grad, gradient)
 
 
 class Team:

@@ -29,6 +29,16 @@ def cross_entropy(
     _native.train_cross_entropy(isa, logits, targets, learned, losses, threads)
 
 
+def add(isa: str, x: Bf16, sums: Floats, threads: int) -> None:
+    """sums [n, d] += x."""
+    _native.train_add(isa, x, sums, threads)
+
+
+def largest(isa: str, x: Floats, ids: NDArray[np.int64], threads: int) -> None:
+    """ids [n, k] of each row's k largest, the largest first, of equals the first first."""
+    _native.train_largest(isa, x, ids, threads)
+
+
 def norm(
     isa: str, x: Bf16, weight: Floats, eps: float, y: Bf16, inverse: Floats, threads: int
 ) -> None:
