@@ -78,6 +78,13 @@ def test_the_verb_makes_the_same_bytes_again_and_tells_them(tmp_path, capsys):
     assert "exists" in capsys.readouterr().err
 
 
+def test_what_a_kill_left_is_no_hindrance(tmp_path):
+    (tmp_path / ".asked.partial").mkdir()
+    (tmp_path / ".asked.partial" / "old.jsonl").write_text("{}")
+    files.questions(tmp_path / "asked", ("sort",), ("en",), 3, 0)
+    assert [path.name for path in (tmp_path / "asked").iterdir()] == ["sort-en.jsonl"]
+
+
 def test_the_verb_writes_questions(tmp_path, capsys):
     asked = ["learn", "data", "tasks", "--questions", "--count", "5", "--kinds", "count,units"]
     assert main([*asked, "--languages", "zh", "-o", str(tmp_path / "q")]) == 0

@@ -1,6 +1,7 @@
 """Tasks on disk: as documents to train on, and as questions for `farthing eval --tasks`."""
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -104,7 +105,8 @@ def questions(
 ) -> list[Path]:
     """A file a kind and language, of `count` different questions of the test split each.
 
-    Raises InputError if the folder exists, or a kind has not so many questions.
+    Whole, or not there. Raises InputError if the folder exists, or a kind has not so many
+    questions; DiskFull.
     """
     groups = grouped(named(kinds), languages)
     if folder.exists():
@@ -114,12 +116,18 @@ def questions(
         for kind, language in groups
     }
     draft = folder.with_name(f".{folder.name}.partial")
-    draft.mkdir(parents=True)
-    for path, found in made.items():
-        lines = [{"question": one.prompt, "answer": one.answer} for one in found]
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        (draft / path.name).write_text(text, encoding="utf-8")
-    draft.rename(folder)
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir(parents=True)
+        for path, found in made.items():
+            lines = [{"question": one.prompt, "answer": one.answer} for one in found]
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            (draft / path.name).write_text(text, encoding="utf-8")
+        draft.rename(folder)
+    except OSError as error:
+        raise documents.refused(folder, error) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return list(made)
 
 
