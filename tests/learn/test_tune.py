@@ -231,6 +231,18 @@ def test_from_chats_to_a_model_that_is_served(tmp_path, monkeypatch, capsys):
     assert checkpoint.saved(tmp_path / "out")
 
 
+def test_what_is_for_pretraining_s_runs_says_what_is_for_tuning_s(tmp_path, capsys):
+    source(tmp_path / "model", "llama")
+    chats(tmp_path / "data")
+    to_the_end(opened(tmp_path / "model", tmp_path / "out"))
+    out = str(tmp_path / "out")
+
+    assert main(["learn", "publish", out, "-o", str(tmp_path / "published")]) == 2
+    assert "`farthing learn merge MODEL" in capsys.readouterr().err
+    assert main(["learn", "report", out]) == 2
+    assert "log.jsonl" in capsys.readouterr().err
+
+
 def test_no_steps_change_nothing_to_the_bit(tmp_path):
     source(tmp_path / "model", "llama")
     chats(tmp_path / "data")

@@ -11,6 +11,7 @@ from farthing.errors import FormatError, InputError, NotFound
 from farthing.formats.hf import SINGLE, read_object, read_text
 from farthing.learn import checkpoint, evaluations, journal, model_card, publish
 from farthing.learn import recipe as recipes
+from farthing.learn.adapter import WEIGHTS
 from farthing.learn.corpus import Corpus
 from farthing.learn.model_card import Made
 from farthing.learn.place import FACTS, LOG, RECIPE
@@ -33,6 +34,11 @@ class Release:
     ) -> None:
         """Raises NotFound, InputError or FormatError naming what is missing or does not belong."""
         self.run, self.notes = run, list[str]()
+        if (run / WEIGHTS).is_file():
+            raise InputError(
+                f"{run} holds an adapter: `farthing learn merge MODEL {run} -o FOLDER` writes the"
+                " model with it"
+            )
         self.path = recipe or run / RECIPE
         self.recipe = recipes.read(self.path)
         found = run / f"step-{step:08}" if step is not None else checkpoint.newest(run)

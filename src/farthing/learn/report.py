@@ -32,11 +32,17 @@ class History:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Raises NotFound if the folder holds no run, FormatError if its files are damaged."""
+        """Raises NotFound if the folder holds no run, InputError if it has no step yet or is of
+        another kind, FormatError if its files are damaged."""
         try:
             facts = json.loads((folder / "facts.json").read_bytes())
             recipe = (folder / "recipe.toml").read_text()
         except FileNotFoundError:
+            if (folder / "log.jsonl").is_file():
+                raise InputError(
+                    f"{folder} holds no run of pretrain or distil, which alone are drawn; a tuning"
+                    " run's figures are the lines of its log.jsonl"
+                ) from None
             raise NotFound(f"{folder} holds no run; `farthing learn pretrain` makes them") from None
         except (OSError, ValueError) as error:
             raise FormatError(f"{folder} can't be read as a run: {error}") from None
