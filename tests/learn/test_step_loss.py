@@ -1,0 +1,37 @@
+"""What a pass is to make less: each part by its own count and weight."""
+
+from pathlib import Path
+
+import pytest
+import toy_run
+
+from farthing.learn.plan import Plan
+from farthing.learn.run import Run
+
+
+def opened(folder: Path, **changed: object) -> Run:
+    plan = Plan.read(toy_run.recipe(folder, 10, dtype="fp32", **changed))
+    return Run(plan.recipe, plan.train)
+
+
+@pytest.mark.parametrize("done, weight", [(0, 0.5), (7, 0.5), (8, 0.125), (9, 0.125)])
+def test_the_head_weighs_less_once_the_rate_falls(done: int, weight: float, tmp_path: Path) -> None:
+    head = {"weight": 0.5, "later": 0.125}
+    run = opened(tmp_path, next_token=head, schedule={"decay": 0.2}, balance={"sequence": 0.25})
+    run.done = done
+    total, found = run.loss(run.weights(), run.rows.take(0, 4), [10, 20], 5)
+    assert found.next_token is not None and found.sequence is not None
+    parts = found.main / 10 + weight * found.next_token / 20 + 0.25 * found.sequence / 5
+    assert float(total.detach()) == pytest.approx(float(parts.detach()), rel=1e-6)
+
+
+@pytest.mark.parametrize("step, moves", [(4, True), (5, False), (6, False)])
+def test_corrections_stay_from_a_share_of_the_steps_on(
+    step: int, moves: bool, tmp_path: Path
+) -> None:
+    """Step 4 of 10, from 0, is the last before half of the run is done."""
+    run = opened(tmp_path, balance={"until": 0.5, "rate": 1.0})
+    run.done = step
+    told = run.step()
+    assert told.sequence is not None and 0.5 < told.sequence < 8
+    assert any(bool(value.any()) for _, value in run.parameters.corrections()) == moves
