@@ -67,3 +67,14 @@ def test_accepted_guesses_are_those_that_the_model_makes_itself(knows, share, co
     assert found.right == 1.0
     assert found.accepted == pytest.approx(share, abs=0.2)
     assert (found.accepted in (0.0, 1.0)) == (knows in (0, 128))
+
+
+def test_the_error_is_that_of_a_mean_over_rows(corpus, monkeypatch):
+    """Of rows with as many targets each, the standard deviation over the root of their count."""
+    each = [2.0, 3.0, 7.0, 1.0, 4.0, 4.0]
+    rows = iter([torch.tensor([[10.0, 10 * loss, 0, 0, 0, 0]]).double() for loss in each])
+    monkeypatch.setattr(evaluation, "_look", lambda config, weights, batch: next(rows))
+    found = look({}, corpus)
+    assert found.loss == pytest.approx(3.5)
+    spread = sum((loss - 3.5) ** 2 for loss in each) / ROWS
+    assert found.error == pytest.approx((spread / ROWS) ** 0.5)
