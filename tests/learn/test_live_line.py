@@ -2,7 +2,7 @@
 
 import pytest
 
-from farthing.learn.live import Live, duration
+from farthing.learn.live import Live, counted, duration
 from farthing.meter.rate import NANO
 
 FACTS = {"steps": 100, "flops_a_token": 1e6, "peak": 1e11, "processes": 1}
@@ -39,6 +39,12 @@ def test_the_first_step_has_a_line_of_its_own():
     assert "balance" not in live.text() and "held out" not in live.text()
 
 
+def test_the_share_is_of_the_peaks_of_all_processes():
+    live = Live(FACTS | {"processes": 4}, hour=0)
+    live.told(line(1))
+    assert live.share() == pytest.approx(0.02 / 4)
+
+
 def test_held_out_loss_stays_until_the_next_look():
     live = Live(FACTS, hour=0)
     live.told(line(1, held_out={"a": {"loss": 2.0}, "b": {"loss": 4.0}}))
@@ -51,3 +57,7 @@ def test_held_out_loss_stays_until_the_next_look():
 )
 def test_durations_are_for_people(seconds, words):
     assert duration(seconds) == words
+
+
+def test_one_is_told_as_one():
+    assert (counted(1, "thread"), counted(2, "thread")) == ("1 thread", "2 threads")
