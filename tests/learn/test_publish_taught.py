@@ -70,7 +70,7 @@ def test_a_run_that_another_began_does_not_say_random_weights(model: Path, tmp_p
     told = card(run, recipe)
 
     assert "random weights" not in told
-    assert "trained from another run's weights of step 2 on" in told
+    assert "trained from another run's weights of step 2 (recipe `" in told
     assert "which these commands do not make" in told
     # two of its four steps are its own: what they took is no measure of the others
     seconds = json.loads((run / "log.jsonl").read_text().splitlines()[-1])["elapsed"]
@@ -90,3 +90,13 @@ def test_all_machines_are_paid(model: Path, tmp_path: Path) -> None:
     assert "on 8 processes of 1 thread of" in told
     assert "at 4 machines, each" in told
     assert "torchrun --nnodes 4 --nproc-per-node 2 --no-python farthing learn pretrain" in told
+
+
+def test_card_and_report_tell_one_share_of_the_peak(model: Path, tmp_path: Path) -> None:
+    """The peak may be seen higher in the middle of a run: its first steps' shares were of less."""
+    recipe = taught(tmp_path, steps=3)
+    run = ran(recipe, tmp_path / "run")
+    facts = json.loads((run / "facts.json").read_bytes())
+    (run / "facts.json").write_text(json.dumps(facts | {"peak": facts["peak"] / 50}))
+    share = learn_pages.figures(History.read(run))["share_of_peak"]
+    assert f"and {share:.1%} of the machine's measured peak" in card(run, recipe)

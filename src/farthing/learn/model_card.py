@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from farthing import machine
+from farthing.learn import live
 from farthing.learn.corpus import Corpus
 from farthing.learn.evaluations import Evaluation, answers, losses, row
 from farthing.learn.live import counted
@@ -91,7 +92,7 @@ def _opening(made: Made) -> Iterator[str]:
 def _began(facts: Line) -> str:
     if start := facts.get("started"):
         recipe = f" (recipe `{start['recipe']}`)"
-        return f"another run's weights of step {start['step']:,} on{recipe}, on"
+        return f"another run's weights of step {start['step']:,}{recipe} on"
     return "random weights on"
 
 
@@ -143,8 +144,8 @@ def _training(made: Made) -> Iterator[str]:
     several = f"{processes} processes of " if processes > 1 else ""
     several += counted(facts["threads"], "thread")
     each = f"{machines} machines, each " if machines > 1 else ""
-    share = sum(line["share"] * line["seconds"] for line in made.log)
-    share /= sum(line["seconds"] for line in made.log)
+    stepped = len(made.log) * made.recipe.batch.tokens / sum(line["seconds"] for line in made.log)
+    share = live.share(facts, stepped)
     yield (
         f"{made.step:,} steps of {made.recipe.steps:,}, {seconds / 3600:.2f} hours on"
         f" {several} of {machine.processor()}: {trained / seconds:,.0f} tokens a"
