@@ -1,9 +1,13 @@
 """What a token costs to train, counted from the page, is what a hand counts."""
 
+import json
+
 import pytest
 import torch
 
-from farthing.learn import work
+from farthing.learn import facts, work
+from farthing.learn.batches import Rows
+from farthing.learn.plan import Plan
 from learn import toy_run
 
 
@@ -52,3 +56,14 @@ def test_attention_is_counted_within_documents_and_windows():
     found = work.Work(token=100, pair={0: 10, 2: 1}, parameters=0, active=0)
     positions = torch.tensor([[0, 1, 2, 0]])  # see 1, 2, 3 and 1 tokens; in a window 1, 2, 2, 1
     assert found.training(positions) == pytest.approx(3 * (100 + 10 * 7 / 4 + 6 / 4))
+
+
+@pytest.mark.parametrize("changed, kept", [({}, True), ({"threads": 9}, False)])
+def test_the_highest_peak_of_these_threads_counts(changed, kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "peak", lambda: 2.0)
+    plan = Plan.read(toy_run.recipe(tmp_path))
+    rows = Rows(plan.train, [1.0], length=32, rows=8, seed=0)
+    now = facts.surroundings(1, plan.train)
+    (tmp_path / "facts.json").write_text(json.dumps(now | {"peak": 7.0} | changed))
+    found = facts.measured(plan.recipe, rows, now, tmp_path / "facts.json")
+    assert found["peak"] == (7.0 if kept else 2.0)
