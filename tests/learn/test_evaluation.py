@@ -78,3 +78,12 @@ def test_the_error_is_that_of_a_mean_over_rows(corpus, monkeypatch):
     assert found.loss == pytest.approx(3.5)
     spread = sum((loss - 3.5) ** 2 for loss in each) / ROWS
     assert found.error == pytest.approx((spread / ROWS) ** 0.5)
+
+
+def test_one_row_has_no_error(corpus):
+    """It once had none at all: 0."""
+    weights = Parameters(toy_run.DENSE, seed=3).weights()
+    found = evaluation.held_out(
+        toy_run.DENSE, weights, corpus, length=LENGTH, tokens=LENGTH, together=LENGTH
+    )
+    assert found.error is None

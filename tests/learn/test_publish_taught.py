@@ -100,3 +100,15 @@ def test_card_and_report_tell_one_share_of_the_peak(model: Path, tmp_path: Path)
     (run / "facts.json").write_text(json.dumps(facts | {"peak": facts["peak"] / 50}))
     share = learn_pages.figures(History.read(run))["share_of_peak"]
     assert f"and {share:.1%} of the machine's measured peak" in card(run, recipe)
+
+
+def test_a_single_held_out_row_has_no_interval(model: Path, tmp_path: Path) -> None:
+    corpus(tmp_path / "held", model, count=1)
+    data = {"length": 32, "train": [{"path": "train"}], "held_out": [{"path": "held"}]}
+    recipe = taught(tmp_path, steps=2, data=data, evaluate={"steps": 2, "tokens": 32})
+    run = ran(recipe, tmp_path / "run")
+    told = card(run, recipe)
+    (row,) = (line for line in told.splitlines() if line.startswith("| held | ") and "%" in line)
+    assert " to " not in row
+    learn_pages.write(tmp_path / "report.html", History.read(run))
+    assert "±" not in (tmp_path / "report.html").read_text("utf-8")

@@ -92,7 +92,7 @@ def _held_out(history: History) -> list[Part]:
     table = [
         [
             name,
-            f"{one['loss']:.4f} ± {1.96 * one['error']:.4f}",
+            f"{one['loss']:.4f}{_off(one['error'])}",
             f"{one['right']:.1%}",
             _maybe(one["next_token"], "{:.4f}"),
             _maybe(one["accepted"], "{:.1%}"),
@@ -116,6 +116,10 @@ def _held_out(history: History) -> list[Part]:
             " likeliest token is the one that the model itself then finds likeliest."
         ),
     ]
+
+
+def _off(error: float | None) -> str:
+    return "" if error is None else f" ± {1.96 * error:.4f}"
 
 
 def _maybe(value: float | None, form: str) -> str:

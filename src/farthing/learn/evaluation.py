@@ -25,11 +25,12 @@ CHUNK = 2048
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Losses in nats a token; `error` is the loss's standard error, rows being independent."""
+    """Losses in nats a token; `error` is the loss's standard error, rows being independent: None of
+    a single one."""
 
     tokens: int
     loss: float
-    error: float
+    error: float | None
     right: float
     """Share of tokens that were the likeliest."""
 
@@ -71,7 +72,7 @@ def held_out(
     return HeldOut(
         tokens=int(total[0]),
         loss=loss,
-        error=float(off.square().sum().sqrt()) / learned,
+        error=float(off.square().sum().sqrt()) / learned if count > 1 else None,
         right=float(total[2]) / learned,
         next_token=float(total[4]) / further if head else None,
         accepted=float(total[5]) / further if head else None,

@@ -126,8 +126,10 @@ def _held_out(made: Made) -> Iterator[str]:
     yield f"## Held-out text\n\nAfter {line['step']:,} steps; 95 % intervals, rows independent.\n"
     yield from row("corpus", "tokens", "loss, nats", "likeliest is right", "MTP guesses accepted")
     for name, one in line["held_out"].items():
-        off = 1.96 * one["error"]
-        loss = f"{one['loss']:.4f} ({one['loss'] - off:.4f} to {one['loss'] + off:.4f})"
+        mean, loss = one["loss"], f"{one['loss']:.4f}"
+        if one["error"] is not None:
+            off = 1.96 * one["error"]
+            loss += f" ({mean - off:.4f} to {mean + off:.4f})"
         accepted = "" if one["accepted"] is None else f"{one['accepted']:.1%}"
         cells = (name, f"{one['tokens']:,}", loss, f"{one['right']:.1%}", accepted)
         yield "| " + " | ".join(cells) + " |"
