@@ -108,6 +108,17 @@ def test_two_that_meet_in_one_band_are_near_only_if_they_share_enough():
     assert near.first_of().tolist() == [-1, -1, 1]
 
 
+@pytest.mark.parametrize("shared, found", [(96, 0), (95, -1)])
+def test_near_begins_at_the_threshold(shared, found):
+    """Of 120 values 96 are 0.8."""
+    a = np.arange(SIZE, dtype=np.uint32)
+    b = np.where(np.arange(SIZE) < shared, a, a + 1000).astype(np.uint32)
+    near = Near(0.8)
+    for one in (a, b):
+        near.add(one)
+    assert near.first_of().tolist() == [-1, found]
+
+
 def test_a_threshold_out_of_reach_is_refused():
     for wrong in (0.3, 1.1):
         with pytest.raises(InputError, match="expected a share"):

@@ -176,6 +176,13 @@ def test_the_words_of_a_test_template_are_a_leak_without_any_held_out_text():
     assert "words in a row" in str(Leaks()(chat(text)))
 
 
+def test_every_word_of_a_run_that_comes_again_is_counted():
+    words = grams.hashed(["one", "two", "three", "four", "five"] * 2 + ["six"] * 5)
+    assert filters.repeated(words[:10], 5) == 1.0
+    assert filters.repeated(words, 5) == pytest.approx(10 / 15)
+    assert filters.repeated(words[:9], 5) == 0.0
+
+
 def test_twelve_words_are_no_leak_and_the_length_of_a_run_is_bounded():
     fine = chat("Note: when the storm came in the autumn it was he who.")
     assert Leaks(HELD_OUT)(fine) is fine
