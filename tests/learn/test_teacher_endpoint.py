@@ -12,7 +12,7 @@ from teachers import answer, endpoint, toy_server
 from farthing.errors import InputError
 from farthing.learn import patience
 from farthing.learn.documents import Message
-from farthing.learn.endpoint import LARGEST, Endpoint, Gone, Usage, base, cost
+from farthing.learn.endpoint import LARGEST, Endpoint, Gone, PromptDetails, Usage, base, cost
 from farthing.learn.patience import Patience
 from farthing.meter.prices import Price
 
@@ -118,3 +118,11 @@ def test_money_is_what_the_endpoint_says_or_a_price_list_s():
     for wrong in (-1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="dollars"):
             cost(Usage(prompt_tokens=1, completion_tokens=1, cost=wrong), price)
+
+
+def test_no_more_is_cached_than_was_asked():
+    """What is left of the prompt is paid in full: it must not come out below nothing."""
+    usage = Usage(
+        prompt_tokens=5, completion_tokens=1, prompt_tokens_details=PromptDetails(cached_tokens=9)
+    )
+    assert usage.cached_tokens == 5

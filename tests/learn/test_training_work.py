@@ -67,3 +67,11 @@ def test_the_highest_peak_of_these_threads_counts(changed, kept, tmp_path, monke
     (tmp_path / "facts.json").write_text(json.dumps(now | {"peak": 7.0} | changed))
     found = facts.measured(plan.recipe, rows, now, tmp_path / "facts.json")
     assert found["peak"] == (7.0 if kept else 2.0)
+
+
+@pytest.mark.parametrize("name", ["threads", "torch", "instructions"])
+def test_whatever_costs_the_sameness_of_bits_is_told(name):
+    now = {"threads": 1, "torch": "2", "instructions": "AVX2", "data": []}
+    assert facts.compared(now, now) == []
+    (told,) = facts.compared(now, now | {name: "other"})
+    assert told.startswith(f"{name} was other and is {now[name]}")
