@@ -1,8 +1,10 @@
 """The native kernels of a training step: arrays in, arrays out, of bf16 as int16, all contiguous.
 
 Each takes the instruction set to run on and how many threads; bits do not depend on the latter.
-What does not fit is a ValueError, before anything is read. Work is done without the interpreter's
-lock. Shapes: n rows, d width.
+A shape or an index that does not fit is a ValueError, an array of another dtype or with gaps a
+TypeError, before anything is read. Work is done without the interpreter's lock.
+
+Shapes: n rows, d width.
 """
 
 import numpy as np
