@@ -91,3 +91,10 @@ def test_an_identity_stays_what_it_was(tmp_path):
     """Else no run that has begun could go on with this version."""
     known = "26a8e541b2e918c03c591e1f4c0bcc4d6d739a6d32dfa0b35d0c1920a2aaf555"
     assert recipe.read(toy_run.recipe(tmp_path)).identity == known
+
+
+@pytest.mark.parametrize("tokens, steps", [(512, 2), (513, 3), (767, 3)])
+def test_all_tokens_are_trained_on(tokens, steps, tmp_path):
+    """The last step is as large as the others."""
+    path = toy_run.recipe(tmp_path, tokens=tokens)
+    assert recipe.read(path).steps == steps

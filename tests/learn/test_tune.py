@@ -70,6 +70,13 @@ def test_every_row_of_every_epoch_is_seen_once(model, tmp_path, monkeypatch):
     assert taken == list(range(rows + rows % 2)), "one at a time, and what fills the last step"
 
 
+def test_rows_that_fill_no_step_have_one_of_their_own(model, tmp_path):
+    tune = opened(model, tmp_path / "out", changed(rows=5, together=5)).tune
+    count = len(tune.rows.rows)
+    assert count % 5, "else this shows nothing"
+    assert tune.steps == count // 5 + 1
+
+
 def test_nothing_of_the_base_moves(model, tmp_path):
     before = read(model, torch.float32).weights
     tuning = to_the_end(opened(model, tmp_path / "out"))
