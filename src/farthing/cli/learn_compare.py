@@ -52,7 +52,9 @@ def compare(
 
 
 def _print(corpora: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    first = rows[0]["run"]
+    from farthing.learn.shortened import shortened
+
+    first, names = rows[0]["run"], shortened(corpora)
     for row in rows:
         print(
             f"{row['run']}: {row['parameters'] / 1e6:.1f} M parameters,"
@@ -60,7 +62,7 @@ def _print(corpora: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
             f" {row['compute']:.2e} operations"
         )
         for corpus in corpora:
-            line = f"  {corpus:24} loss {row['loss'][corpus]:.4f}"
+            line = f"  {names[corpus]:24} loss {row['loss'][corpus]:.4f}"
             if "first" in row:
                 share = row["first"][corpus]
                 line += f"; {first} " + (

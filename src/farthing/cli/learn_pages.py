@@ -8,13 +8,11 @@ from farthing.cli import pages
 from farthing.cli.pages import Code, Heading, Part, Picture, Table, Text
 from farthing.config import settings
 from farthing.learn import report
-from farthing.learn.live import counted, duration
+from farthing.learn.live import SETTLED, counted, duration
 from farthing.learn.report import History
+from farthing.learn.shortened import shortened
 from farthing.meter import rate
 from farthing.meter.settings import assumption, machine_price
-
-SETTLED = 0.1
-"""Share of a run after which experts are expected to be even."""
 
 
 def write(path: Path, history: History) -> None:
@@ -89,9 +87,10 @@ def _held_out(history: History) -> list[Part]:
     if not history.looks:
         return []
     last = history.looks[-1]
+    names = shortened(last["held_out"])
     table = [
         [
-            name,
+            names[name],
             f"{one['loss']:.4f}{_off(one['error'])}",
             f"{one['right']:.1%}",
             _maybe(one["next_token"], "{:.4f}"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from farthing.errors import InputError
 from farthing.learn.report import GRID, HELD_OUT, History
+from farthing.learn.shortened import shortened
 
 PANEL = (4.2, 3.6)
 """Inches."""
@@ -99,9 +100,10 @@ def draw(comparison: Comparison, path: Path) -> None:
     width, height = PANEL
     corpora = comparison.corpora
     figure = Figure(figsize=(width * len(corpora), height), layout="constrained")
+    names = shortened(corpora)
     (panels,) = figure.subplots(1, len(corpora), squeeze=False)
     for corpus, axes in zip(corpora, panels, strict=True):
-        axes.set_title(f"held out: {corpus}, nats a token", loc="left", fontsize=10)
+        axes.set_title(f"held out: {names[corpus]}, nats a token", loc="left", fontsize=10)
         for place, run in enumerate(comparison.runs):
             curve, color = Curve.of(run, corpus), HELD_OUT[place % len(HELD_OUT)]
             axes.plot(

@@ -1,7 +1,7 @@
 """A run in a line: where it is, how fast, how even its experts are, and what is left to pay."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from farthing.learn.journal import Line
@@ -9,6 +9,8 @@ from farthing.meter import rate
 
 LATELY = 20
 """Steps that a speed is the mean of."""
+SETTLED = 0.1
+"""Of the steps; how even experts are before these says little."""
 
 
 class Live:
@@ -69,6 +71,15 @@ def share(facts: Mapping[str, Any], tokens_a_second: float) -> float:
     """Of the measured bf16 products of all processes."""
     peak = float(facts["peak"]) * int(facts.get("processes", 1))
     return tokens_a_second * float(facts["flops_a_token"]) / peak
+
+
+def uneven(lines: Sequence[Mapping[str, Any]], after: float) -> tuple[str, float] | None:
+    """The layer whose busiest expert's load over the mean is largest, meaned over later steps."""
+    later = [line["imbalance"] for line in lines if line["step"] > after]
+    if not later or not later[0]:
+        return None
+    means = {layer: sum(one[layer] for one in later) / len(later) for layer in later[0]}
+    return max(means.items(), key=lambda pair: pair[1])
 
 
 def layer(name: str) -> str:

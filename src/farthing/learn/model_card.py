@@ -13,7 +13,9 @@ from farthing.learn import live
 from farthing.learn.corpus import Corpus
 from farthing.learn.evaluations import Evaluation, answers, losses, row
 from farthing.learn.live import counted
+from farthing.learn.rebuilding import again, has_teacher
 from farthing.learn.recipe import Recipe
+from farthing.learn.shortened import shortened
 from farthing.meter.rate import NANO, MachinePrice, cost, dollars
 from farthing.store.digest import sha256_of
 
@@ -125,13 +127,14 @@ def _held_out(made: Made) -> Iterator[str]:
         return
     yield f"## Held-out text\n\nAfter {line['step']:,} steps; 95 % intervals, rows independent.\n"
     yield from row("corpus", "tokens", "loss, nats", "likeliest is right", "MTP guesses accepted")
-    for name, one in line["held_out"].items():
+    names = shortened(line["held_out"])
+    for path, one in line["held_out"].items():
         mean, loss = one["loss"], f"{one['loss']:.4f}"
         if one["error"] is not None:
             off = 1.96 * one["error"]
             loss += f" ({mean - off:.4f} to {mean + off:.4f})"
         accepted = "" if one["accepted"] is None else f"{one['accepted']:.1%}"
-        cells = (name, f"{one['tokens']:,}", loss, f"{one['right']:.1%}", accepted)
+        cells = (names[path], f"{one['tokens']:,}", loss, f"{one['right']:.1%}", accepted)
         yield "| " + " | ".join(cells) + " |"
     yield ""
 
@@ -155,11 +158,10 @@ def _training(made: Made) -> Iterator[str]:
         f" in bf16 products ({facts['peak'] / 1e9:,.0f} GFLOPS) while stepping. That is"
         f" **{dollars(spent)}** at {each}{price.describe()}."
     )
-    if imbalance := last.get("imbalance"):
-        layer = max(imbalance, key=imbalance.__getitem__)
+    if found := live.uneven(made.log, live.SETTLED * made.recipe.steps):
         yield (
-            f"The busiest expert of a layer got {imbalance[layer]:.2f} times the mean in the last"
-            f" step (layer {layer}, the least even one)."
+            f"The busiest expert of a layer got {found[1]:.2f} times the mean, over all steps but the"
+            f" first tenth ({live.layer(found[0])}, the least even one)."
         )
     yield (
         f"Last loss {last['loss']:.4f} nats a token. torch {facts['torch']}, farthing"
@@ -172,10 +174,12 @@ def _data(made: Made) -> Iterator[str]:
     yield "## Data\n"
     yield from row("corpus", "share of rows", "documents", "tokens", "bytes a token")
     total = sum(source.share for source in made.recipe.data.train)
+    names = shortened(made.corpora)
     for source in made.recipe.data.train:
-        yield _corpus(source.path, f"{source.share / total:.1%}", made.corpora[source.path])
+        share = f"{source.share / total:.1%}"
+        yield _corpus(names[source.path], share, made.corpora[source.path])
     for source in made.recipe.data.held_out:
-        yield _corpus(source.path, "held out", made.corpora[source.path])
+        yield _corpus(names[source.path], "held out", made.corpora[source.path])
     yield ""
     for one in _sources(made):
         yield from _source(one, "")
@@ -222,16 +226,8 @@ def _source(source: Line, indent: str) -> Iterator[str]:
 
 
 def _again(made: Made) -> Iterator[str]:
-    if not made.commands:
-        return
-    yield "## Again\n"
-    if made.facts.get("started"):
-        yield "It began with weights of another run (--start), which these commands do not make.\n"
-    else:
-        yield "These commands rebuild it; the same machine and threads, to the bit.\n"
-    yield "```sh"
-    yield from made.commands
-    yield "```\n"
+    taught = any(map(has_teacher, _sources(made)))
+    yield from again(made.facts, taught, made.commands)
 
 
 def _hashes(made: Made) -> Iterator[str]:
@@ -240,7 +236,8 @@ def _hashes(made: Made) -> Iterator[str]:
     for name, path in made.files.items():
         yield f"| {name} | {path.stat().st_size:,} | `{sha256_of([path])}` |"
     yield f"| recipe, all that decides the run | | `{made.recipe.identity}` |"
-    names = [f"corpus {source.path}, its tokens" for source in made.recipe.data.train]
+    short = shortened(made.corpora)
+    names = [f"corpus {short[source.path]}, its tokens" for source in made.recipe.data.train]
     names += [f"teacher {name}" for name in _teachers(made.recipe)]
     for name, digest in zip(names, made.facts["data"], strict=True):
         yield f"| {name} | | `{digest}` |"

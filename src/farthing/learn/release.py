@@ -15,6 +15,7 @@ from farthing.learn.adapter import WEIGHTS
 from farthing.learn.corpus import Corpus
 from farthing.learn.model_card import Made
 from farthing.learn.place import FACTS, LOG, RECIPE
+from farthing.learn.rebuilding import ordered
 from farthing.learn.tokenizer import sha256
 from farthing.meter.settings import machine_price
 
@@ -148,7 +149,7 @@ class Release:
         train += ["--threads", str(facts["threads"])]
         found = [one["made_by"] for one in cards if " -" in one["made_by"]]
         found += [one.get("command") for one in (about, *abouts)]
-        return list(dict.fromkeys([*filter(None, found), shlex.join(train), typed]))
+        return ordered([*filter(None, found), shlex.join(train), typed])
 
 
 def _launched(facts: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from farthing.errors import FormatError, InputError, NotFound
 from farthing.learn import journal, live
 from farthing.learn.journal import Line
+from farthing.learn.shortened import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,12 +80,8 @@ class History:
 
     def balance_after(self, share: float) -> float | None:
         """The mean over later steps of the largest load over the mean, in the worst layer."""
-        first = share * self.facts["steps"]
-        later: list[dict[str, float]]
-        later = [line["imbalance"] for line in self.lines if line["step"] > first]
-        if not later or not later[0]:
-            return None
-        return max(sum(one[layer] for one in later) / len(later) for layer in later[0])
+        found = live.uneven(self.lines, share * self.facts["steps"])
+        return found[1] if found else None
 
 
 def check() -> None:
@@ -133,8 +130,9 @@ def _losses(axes: "Axes", history: History) -> None:
         further = smooth([line["next_token"] for line in lines], window)
         axes.plot(*_thinned(tokens, further), color=GRID, label="one token further")
     looks = history.looks
-    for place, name in enumerate(looks[-1]["held_out"] if looks else ()):
-        label, color = f"held out: {name}", HELD_OUT[place % len(HELD_OUT)]
+    names = shortened(looks[-1]["held_out"] if looks else ())
+    for place, name in enumerate(names):
+        label, color = f"held out: {names[name]}", HELD_OUT[place % len(HELD_OUT)]
         found = [(line["tokens"], line["held_out"].get(name)) for line in looks]
         points = [(at, one["loss"]) for at, one in found if one is not None]
         axes.plot(*zip(*points, strict=True), "o-", color=color, markersize=3, label=label)
