@@ -160,8 +160,8 @@ def _training(made: Made) -> Iterator[str]:
     )
     if found := live.uneven(made.log, live.SETTLED * made.recipe.steps):
         yield (
-            f"The busiest expert of a layer got {found[1]:.2f} times the mean, over all steps but the"
-            f" first tenth ({live.layer(found[0])}, the least even one)."
+            f"The busiest expert of a layer got {found[1]:.2f} times the mean, over all steps but"
+            f" the first tenth ({live.layer(found[0])}, the least even one)."
         )
     yield (
         f"Last loss {last['loss']:.4f} nats a token. torch {facts['torch']}, farthing"
