@@ -11,6 +11,15 @@ from learn import toy_run
 MODELS = {"sparse": toy_run.SPARSE, "llama": toy_run.DENSE, "qwen3": toy_run.QWEN}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """What is kept is counted by hooks, which see the thread that they are set in alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def after_a_step(folder, model, *, recompute: bool):
     more = {"next_token": {}} if model is toy_run.SPARSE else {}
     path = toy_run.recipe(folder, model=model, batch={"recompute": recompute}, **more)
