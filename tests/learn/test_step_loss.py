@@ -35,3 +35,16 @@ def test_corrections_stay_from_a_share_of_the_steps_on(
     told = run.step()
     assert told.sequence is not None and 0.5 < told.sequence < 8
     assert any(bool(value.any()) for _, value in run.parameters.corrections()) == moves
+
+
+@pytest.mark.parametrize("falls, moved", [(False, 0.5), (True, 0.125)])
+def test_corrections_may_fall_with_the_learning_rate(
+    falls: bool, moved: float, tmp_path: Path
+) -> None:
+    """Step 9 of 10, from 0: a quarter of the full rate is left where four steps fall."""
+    schedule = {"warmup": 0, "decay": 0.4}
+    run = opened(tmp_path, balance={"rate": 0.5, "until": 1.0, "falls": falls}, schedule=schedule)
+    run.done = 9
+    run.step()
+    for _, value in run.parameters.corrections():
+        assert set(value.abs().tolist()) <= {0.0, moved} and bool(value.any())

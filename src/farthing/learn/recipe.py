@@ -111,6 +111,10 @@ class Balance(Table, frozen=True):
     rate: Amount = 1e-3
     """What an expert's correction moves by after a step (2408.15664)."""
 
+    falls: bool = False
+    """Whether that goes with the learning rate, up and down. Fixed moves leave loads as uneven as a
+    move makes them, and wherever the last one was."""
+
     until: Share = 0.9
     """Share of the steps after which corrections stay."""
 

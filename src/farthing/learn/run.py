@@ -93,11 +93,12 @@ class Run:
         norm = self.optimizers.clip()
         if not isfinite(norm):
             raise NotFinite("the gradients' norm", self.done + 1, rows)
-        rate = recipe.optimizer.rate * schedule.rate(recipe.schedule, self.done, recipe.steps)
+        share = schedule.rate(recipe.schedule, self.done, recipe.steps)
+        rate = recipe.optimizer.rate * share
         self.optimizers.step(rate)
         one = found[0]
         loads = {name: self.summed(sum_of([f.loads[name] for f in found])) for name in one.loads}
-        self._balance(loads)
+        self._balance(loads, share)
         self.done += 1
         return Told(
             step=self.done,
@@ -201,12 +202,14 @@ class Run:
             total = total + recipe.balance.sequence * found.sequence / passes
         return total, found
 
-    def _balance(self, loads: dict[str, Tensor]) -> None:
+    def _balance(self, loads: dict[str, Tensor], share: float) -> None:
+        """share: of the full learning rate."""
         if self.done >= self.recipe.balance.until * self.recipe.steps:
             return
+        move = self.recipe.balance.rate * (share if self.recipe.balance.falls else 1.0)
         for name, correction in self.parameters.corrections():
             if name in loads:
-                balance.corrected(correction, loads[name], self.recipe.balance.rate)
+                balance.corrected(correction, loads[name], move)
 
 
 def prepare(threads: int) -> None:
