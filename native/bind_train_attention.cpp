@@ -10,9 +10,9 @@
 #include <new>
 #include <string_view>
 #include <thread>
-#include <utility>
 #include <vector>
 
+#include "bind_train.h"
 #include "model.h"
 #include "threads.h"
 #include "train_attention.h"
@@ -175,12 +175,6 @@ void attend_back(Halves q, Halves k, Halves v, Row<int64_t> bounds, size_t heads
                                  from(to_k, token, kv_head * t.width),
                                  from(to_v, token, kv_head * t.value_width));
   });
-}
-
-// Takes arrays as they are, or not at all: a silent copy would lose what is written to it.
-template <size_t... kAt, class Function>
-void define(nb::module_& m, const char* name, Function f, std::index_sequence<kAt...>) {
-  m.def(name, f, (static_cast<void>(kAt), nb::arg().noconvert())...);
 }
 
 }  // namespace

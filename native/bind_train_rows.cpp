@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <cmath>
 #include <thread>
-#include <utility>
 #include <vector>
 
+#include "bind_train.h"
 #include "model.h"
 
 namespace nb = nanobind;
@@ -176,12 +176,6 @@ void gated_back(const std::string& isa, Halves grad, Halves gate, Halves up,
                  bits(grad_gate) + at, bits(grad_up) + at,
                  by_row ? grad_by_row->data() + begin : nullptr);
   });
-}
-
-// Takes arrays as they are, or not at all: a silent copy would lose what is written to it.
-template <size_t... kAt, class Function>
-void define(nb::module_& m, const char* name, Function f, std::index_sequence<kAt...>) {
-  m.def(name, f, (static_cast<void>(kAt), nb::arg().noconvert())...);
 }
 
 }  // namespace

@@ -4,17 +4,17 @@
 # Each step is left out if what it makes is there, so that a stopped run goes on.
 #
 #   recipes/distil.sh                    the whole of it, in runs/distil
-#   KIND=lookup recipes/distil.sh        another task of `farthing learn data tasks`
+#   KIND=sort recipes/distil.sh          another task of `farthing learn data tasks`
 set -euo pipefail
 
 FARTHING=${FARTHING:-farthing}
 HERE=$(cd "$(dirname "$0")" && pwd)
 WORK=${WORK:-$HERE/../runs/distil}
 BASE=${BASE:-smollm2-135m}
-KIND=${KIND:-sort}
+KIND=${KIND:-extract}
 SPOKEN=${SPOKEN:-en}
-TUNED=${TUNED:-6000}        # chats that the teacher is tuned on
-ASKED=${ASKED:-80000}       # questions that it then answers
+TUNED=${TUNED:-4000}        # chats that the teacher is tuned on
+ASKED=${ASKED:-30000}       # questions that it then answers
 TESTED=${TESTED:-500}       # questions of templates that neither ever saw
 STUDENT=${STUDENT:-$HERE/student.toml}
 PORT=${PORT:-8017}
@@ -65,7 +65,7 @@ absent "$WORK/questions" && tasks -o "$WORK/questions" --questions --count "$TES
 
 say "the teacher: $BASE, tuned"
 absent "$WORK/teacher/adapter_model.safetensors" && "$FARTHING" learn tune "$BASE" \
-    --data "$WORK/tuned" -o "$WORK/teacher" --rank 16 --alpha 32 --rate 1e-3 --resume
+    --data "$WORK/tuned" -o "$WORK/teacher" --rank 16 --alpha 32 --rate 1e-3 --rows 8 --resume
 absent "$WORK/$KIND-teacher" &&
     "$FARTHING" learn merge "$BASE" "$WORK/teacher" -o "$WORK/$KIND-teacher"
 known "$KIND-teacher" || "$FARTHING" pull "$WORK/$KIND-teacher"

@@ -12,6 +12,7 @@ them to each key head, d key width, c value width.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from typing import Any
 
@@ -87,27 +88,23 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Spans:
-    """A batch's documents. pieces[i] of queries.blocks[i]: its keys' block, its first position."""
+class Blocks:
+    """All documents as blocks. pieces[i] of queries.blocks[i]: its keys' block, first position."""
 
     keys: Layout
     queries: Layout
     pieces: tuple[tuple[int, int], ...]
-    bounds: NDArray[np.int64]
-    """[documents + 1]: where each begins, and the last one ends."""
 
     @classmethod
-    def of(cls, batch: Batch) -> "Spans":
-        starts = torch.nonzero(batch.positions.flatten() == 0).flatten()
-        tokens = batch.tokens.numel()
-        ends = torch.cat([starts[1:], torch.tensor([tokens], device=starts.device)])
-        lengths = ends - starts
+    def of(cls, bounds: Tensor) -> "Blocks":
+        """bounds [documents + 1]: where each document begins, and the last one ends."""
+        starts, lengths = bounds[:-1], bounds.diff()
         rooms = [_room(n) for n in lengths.tolist()]
-        size = torch.tensor(rooms, device=starts.device)
+        size = torch.tensor(rooms, device=bounds.device)
         blocks = []
         for length in sorted(set(rooms)):
             mine = size == length
-            inside = torch.arange(length, device=starts.device)
+            inside = torch.arange(length, device=bounds.device)
             real = inside < lengths[mine][:, None]
             places = torch.where(real, starts[mine][:, None] + inside, starts[mine][:, None])
             blocks.append(Block(places, real))
@@ -117,8 +114,33 @@ class Spans:
             for begin in range(0, block.places.shape[1], PIECE)
         ]
         parts = [blocks[i].part(begin, begin + PIECE) for i, begin in pieces]
-        bounds = np.append(starts.cpu().numpy(), tokens)
-        return cls(Layout.of(blocks, tokens), Layout.of(parts, tokens), tuple(pieces), bounds)
+        tokens = int(bounds[-1])
+        return cls(Layout.of(blocks, tokens), Layout.of(parts, tokens), tuple(pieces))
+
+
+@dataclass(frozen=True)
+class Spans:
+    """A batch's documents, for the native call and for torch's products."""
+
+    begins: Tensor
+    """[documents + 1]: where each begins, and the last one ends."""
+
+    @classmethod
+    def of(cls, batch: Batch) -> "Spans":
+        starts = torch.nonzero(batch.positions.flatten() == 0).flatten()
+        end = torch.tensor([batch.tokens.numel()], device=starts.device)
+        return cls(torch.cat([starts, end]))
+
+    @cached_property
+    def bounds(self) -> NDArray[np.int64]:
+        """`begins` for the native call."""
+        bounds: NDArray[np.int64] = self.begins.cpu().numpy()
+        return bounds
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Made when first asked for: the native call needs none."""
+        return Blocks.of(self.begins)
 
 
 def attend(
@@ -155,10 +177,11 @@ class _Attended(torch.autograd.Function):
         scale: float,
         window: int,
     ) -> Tensor:
-        keys = [block.take(k, kv_heads) for block in spans.keys.blocks]
-        values = [block.take(v, kv_heads) for block in spans.keys.blocks]
+        blocks = spans.blocks
+        keys = [block.take(k, kv_heads) for block in blocks.keys.blocks]
+        values = [block.take(v, kv_heads) for block in blocks.keys.blocks]
         outs, kept = [], []
-        for piece, (i, begin) in zip(spans.queries.blocks, spans.pieces, strict=True):
+        for piece, (i, begin) in zip(blocks.queries.blocks, blocks.pieces, strict=True):
             qs, end = _queries(piece, q, heads, kv_heads), begin + piece.places.shape[1]
             unseen = _unseen(begin, end, heads // kv_heads, window, q)
             scores = torch.baddbmm(unseen, qs, keys[i][:, :end].mT, alpha=scale)
@@ -166,22 +189,22 @@ class _Attended(torch.autograd.Function):
             outs.append(torch.bmm(weights, values[i][:, :end]))
             kept.append(weights)
         ctx.save_for_backward(q, k, v, *kept)
-        ctx.rest = spans, heads, kv_heads, scale
-        return spans.queries.back(outs, heads)
+        ctx.rest = blocks, heads, kv_heads, scale
+        return blocks.queries.back(outs, heads)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         q, k, v, *kept = ctx.saved_tensors
-        spans, heads, kv_heads, scale = ctx.rest
-        keys = [block.take(k, kv_heads) for block in spans.keys.blocks]
-        values = [block.take(v, kv_heads) for block in spans.keys.blocks]
+        blocks, heads, kv_heads, scale = ctx.rest
+        keys = [block.take(k, kv_heads) for block in blocks.keys.blocks]
+        values = [block.take(v, kv_heads) for block in blocks.keys.blocks]
         grads_q: list[Tensor] = []
         grads_k, grads_v = (
             [torch.zeros_like(x) for x in keys],
             [torch.zeros_like(x) for x in values],
         )
         for piece, (i, begin), weights in zip(
-            spans.queries.blocks, spans.pieces, kept, strict=True
+            blocks.queries.blocks, blocks.pieces, kept, strict=True
         ):
             end = begin + piece.places.shape[1]
             qs, out = _queries(piece, q, heads, kv_heads), _real(piece, grad, heads, kv_heads)
@@ -191,9 +214,9 @@ class _Attended(torch.autograd.Function):
             _added(grads_v[i], end, weights, out)
             _added(grads_k[i], end, grad_scores.mul_(scale), qs)
         return (
-            spans.queries.back(grads_q, heads),
-            spans.keys.back(grads_k, kv_heads),
-            spans.keys.back(grads_v, kv_heads),
+            blocks.queries.back(grads_q, heads),
+            blocks.keys.back(grads_k, kv_heads),
+            blocks.keys.back(grads_v, kv_heads),
             *(None,) * 5,
         )
 
