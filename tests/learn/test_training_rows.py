@@ -1,6 +1,8 @@
 """Rows of a run: the same each time, each token once a round, targets within documents."""
 
+from bisect import bisect_right
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,43 @@ def test_what_follows_is_of_the_same_document_or_not_learned(
     follows = ~np.isin(before, list(ends))
     assert (targets[follows] == before[follows] + 1).all()
     assert (taken.learned.numpy() == (follows & (targets % 3 > 0))).all()
+
+
+@some
+@given(lengths=LENGTHS, length=st.integers(2, 20), seed=st.integers(0, 5))
+def test_rows_of_whole_documents_learn_each_token_once_a_round_with_all_before_it(
+    lengths: list[int], length: int, seed: int
+) -> None:
+    made, rounds, room = corpus_of(lengths), 3, length + 1
+    # a document longer than a row is cut into pieces, and none has but one token
+    begins = sorted(
+        {
+            int(at)
+            for begin, end in pairwise(made.starts)
+            for at in (begin, *np.minimum(np.arange(begin + room, end, room), end - 2))
+        }
+    )
+    taught = sum(lengths) - len(begins)  # a first token follows nothing
+    count = rounds * len(begins)
+    taken = rows([made], length=length, rows=count, seed=seed, whole=True).take(0, count)
+
+    once = Counter(taken.targets[taken.learned].tolist()[: rounds * taught])
+    assert len(once) == taught and set(once.values()) == {rounds}
+    for row in range(count):
+        assert int(taken.tokens[row, 0]) in begins
+        ids = [int(taken.tokens[row, 0]), *taken.targets[row].tolist()]
+        for at in torch.nonzero(taken.learned[row])[:, 0].tolist():
+            target = ids[at + 1]
+            begin = begins[bisect_right(begins, target) - 1]
+            assert ids[at + 1 - (target - begin) : at + 2] == list(range(begin, target + 1))
+
+
+def test_rows_of_whole_documents_are_the_same_however_they_are_taken() -> None:
+    corpora = [corpus_of([5, 9, 14]), corpus_of([7, 3], first=1000)]
+    whole = rows(corpora, whole=True).take(0, 64)
+    for first in (40, 3, 63, 0):
+        later = rows(corpora, whole=True).take(first, 1)
+        assert_same(later, whole, slice(first, first + 1))
 
 
 @some

@@ -1,10 +1,10 @@
 """Rows of tokens in an order that only the recipe decides: row r of a run is always the same.
 
-Each corpus is an endless stream of its documents, shuffled anew each time round and cut into rows;
-which corpus a row comes from is drawn once for the whole run. So a run resumes from its step alone.
+Each corpus is an endless stream of rows (streams.py); which corpus a row comes from is drawn once
+for the whole run. So a run resumes from its step alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from farthing.learn.corpus import Corpus
+from farthing.learn.streams import Cut, Row, Stream, Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,47 +48,6 @@ class Batch:
         return causal & (self.documents[:, :, None] == self.documents[:, None, :])
 
 
-class Stream:
-    """A corpus without end: documents in an order of their own each time round."""
-
-    def __init__(self, corpus: Corpus, seed: int) -> None:
-        self.corpus, self.seed = corpus, seed
-        self.lengths = np.diff(corpus.starts)
-        self.rounds: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
-
-    def round(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The documents' order [D], and where each ends in the round; the last two are kept."""
-        if index not in self.rounds:
-            order = np.random.default_rng((self.seed, index)).permutation(len(self.lengths))
-            self.rounds = dict(list(self.rounds.items())[-1:])
-            self.rounds[index] = order, np.cumsum(self.lengths[order])
-        return self.rounds[index]
-
-    def cut(self, begin: int, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Tokens begin..begin+count of the stream: ids, learned, and each one's document."""
-        places, documents = self.places(begin, count)
-        learned = np.ones(count, bool)
-        if self.corpus.learned is not None:
-            learned = np.asarray(self.corpus.learned[places])
-        return self.corpus.tokens[places].astype(np.int64), learned, documents
-
-    def places(self, begin: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where tokens begin..begin+count of the stream stand in the corpus; their documents."""
-        size = len(self.corpus.tokens)
-        places, documents = np.empty(count, np.int64), np.empty(count, np.int64)
-        at = document = 0
-        while at < count:
-            turn, inside = divmod(begin + at, size)
-            order, ends = self.round(turn)
-            place = int(np.searchsorted(ends, inside, side="right"))
-            left = int(ends[place]) - inside
-            take, last = min(left, count - at), int(self.corpus.starts[order[place] + 1])
-            places[at : at + take] = np.arange(last - left, last - left + take)
-            documents[at : at + take] = document
-            at, document = at + take, document + 1
-        return places, documents
-
-
 class Rows:
     """All rows of a run. `take(first, count)` gives rows first..first+count as one batch."""
 
@@ -99,9 +59,11 @@ class Rows:
         length: int,
         rows: int,
         seed: int,
+        whole: bool = False,
     ) -> None:
-        self.length = length
-        self.streams = [Stream(corpus, seed + i) for i, corpus in enumerate(corpora)]
+        kind: Callable[[Corpus, int, int], Stream] = Whole if whole else Cut
+        self.length, self.corpora = length, corpora
+        self.streams = [kind(corpus, seed + i, length) for i, corpus in enumerate(corpora)]
         weights = np.asarray(shares, np.float64) / sum(shares)
         which = np.random.default_rng((seed, 1 << 20)).choice(len(corpora), rows, p=weights)
         self.which = which.astype(np.uint8)
@@ -120,14 +82,20 @@ class Rows:
 
     def places(self, row: int) -> tuple[int, NDArray[np.int64]]:
         """Which corpus a row is of, and where its tokens [L] stand there."""
-        which = int(self.which[row])
-        begin = int(self.before[row]) * self.length
-        return which, self.streams[which].places(begin, self.length)[0]
+        which, found = self._found(row)
+        return which, found.places[: self.length]
 
     def _row(self, row: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        stream: Stream = self.streams[int(self.which[row])]
-        # two more than a row: the last token's successor, and that one's
-        return stream.cut(int(self.before[row]) * self.length, self.length + 2)
+        which, found = self._found(row)
+        corpus = self.corpora[which]
+        learned = np.arange(len(found.places)) < found.whole
+        if corpus.learned is not None:
+            learned &= corpus.learned[found.places]
+        return corpus.tokens[found.places].astype(np.int64), learned, found.documents
+
+    def _found(self, row: int) -> tuple[int, Row]:
+        which = int(self.which[row])
+        return which, self.streams[which].row(int(self.before[row]))
 
 
 def batch(ids: Tensor, learned: Tensor, documents: Tensor) -> Batch:

@@ -27,16 +27,11 @@ class Piece:
 
 def pieces(rows: Rows, row: int) -> Iterator[Piece]:
     """The documents of a row, in order."""
-    corpus = int(rows.which[row])
-    stream = rows.streams[corpus]
-    at = int(rows.before[row]) * rows.length
-    end, size = at + rows.length, len(stream.corpus.tokens)
-    while at < end:
-        turn, inside = divmod(at, size)
-        order, ends = stream.round(turn)
-        place = int(np.searchsorted(ends, inside, side="right"))
-        yield Piece(row, corpus, int(order[place]))
-        at += int(ends[place]) - inside
+    corpus, places = rows.places(row)
+    documents = np.searchsorted(rows.corpora[corpus].starts, places, side="right") - 1
+    begins = np.flatnonzero(np.diff(documents, prepend=-1))
+    for document in documents[begins].tolist():
+        yield Piece(row, corpus, document)
 
 
 @torch.no_grad()

@@ -55,10 +55,12 @@ def held_out(
     length: int,
     tokens: int,
     together: int,
+    whole: bool = False,
 ) -> HeldOut:
     """Of up to `tokens` tokens in rows of `length`, `together` at once."""
     count = max(1, min(tokens, len(corpus.tokens)) // length)
-    rows, at_once = Rows([corpus], [1.0], length=length, rows=count, seed=0), together // length
+    rows = Rows([corpus], [1.0], length=length, rows=count, seed=0, whole=whole)
+    at_once = together // length
     seen = [
         _look(config, weights, rows.take(at, min(at_once, count - at)))
         for at in range(0, count, at_once)

@@ -70,6 +70,10 @@ class Data(Table, frozen=True):
     length: Annotated[int, Meta(ge=2, le=1 << 20)] = 512
     """Tokens in a row."""
 
+    whole: bool = False
+    """Rows hold whole documents: no answer is learned without its question. Else a row's end cuts
+    the document there, and the next row goes on within it."""
+
 
 class Batch(Table, frozen=True):
     tokens: Count = 32_768

@@ -74,6 +74,7 @@ class Run:
             length=recipe.data.length,
             rows=recipe.steps * recipe.rows,
             seed=recipe.seed,
+            whole=recipe.data.whole,
         )
 
     def step(self) -> Told:

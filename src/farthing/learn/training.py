@@ -149,6 +149,7 @@ class Training:
                     length=self.recipe.data.length,
                     tokens=look.tokens,
                     together=self.recipe.batch.together,
+                    whole=self.recipe.data.whole,
                 )
             )
             for name, corpus in self.plan.held_out.items()
