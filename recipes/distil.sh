@@ -11,10 +11,11 @@ FARTHING=${FARTHING:-farthing}
 HERE=$(cd "$(dirname "$0")" && pwd)
 WORK=${WORK:-$HERE/../runs/distil}
 BASE=${BASE:-smollm2-135m}
-KIND=${KIND:-extract}
+KIND=${KIND:-units}
 SPOKEN=${SPOKEN:-en}
-TUNED=${TUNED:-4000}        # chats that the teacher is tuned on
+TUNED=${TUNED:-12000}       # chats that the teacher is tuned on
 ASKED=${ASKED:-30000}       # questions that it then answers
+SIZE=${SIZE:-448}           # tokens of the student's vocabulary: the recipe's vocab_size
 TESTED=${TESTED:-500}       # questions of templates that neither ever saw
 STUDENT=${STUDENT:-$HERE/student.toml}
 PORT=${PORT:-8017}
@@ -24,10 +25,11 @@ absent() { [ ! -e "$1" ]; }
 tasks() { "$FARTHING" learn data tasks --kinds "$KIND" --languages "$SPOKEN" "$@"; }
 known() { "$FARTHING" ls | awk '{print $1}' | grep -qx "$1"; }
 
-served() { # MODEL COMMAND...: the command while the model is served
-    local model=$1 server status=0
-    shift
-    "$FARTHING" serve "$model" --port "$PORT" --unmeasured >"$WORK/serve-$model.log" 2>&1 &
+served() { # MODEL THREADS COMMAND...: the command while the model is served
+    local model=$1 threads=$2 server status=0
+    shift 2
+    "$FARTHING" serve "$model" --port "$PORT" --threads "$threads" --unmeasured \
+        >"$WORK/serve-$model.log" 2>&1 &
     server=$!
     until (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do
         kill -0 "$server" 2>/dev/null || { cat "$WORK/serve-$model.log" >&2; return 1; }
@@ -39,9 +41,9 @@ served() { # MODEL COMMAND...: the command while the model is served
     return "$status"
 }
 
-answers() { # QUESTIONS INTO COUNT
+answers() { # QUESTIONS INTO COUNT WHAT...
     "$FARTHING" learn data sample --url "http://127.0.0.1:$PORT/v1" --prompts "$1" -o "$2" \
-        --samples "$3" --temperature 0 --top-p 1 --max-tokens 96 --licence apache-2.0
+        --samples "$3" --temperature 0 --top-p 1 --max-tokens 96 --licence apache-2.0 "${@:4}"
 }
 
 scored() { # MODEL: right answers to the test's questions, as served
@@ -51,9 +53,9 @@ scored() { # MODEL: right answers to the test's questions, as served
     mv "$WORK/$1.json.part" "$WORK/$1.json"
 }
 
-billed() { # MODEL: what an answer to the test costs, as the server bills it
+billed() { # MODEL THREADS: what an answer to the test costs, as the server bills it
     absent "$WORK/bill-$1/card.json" || return 0
-    served "$1" answers "$WORK/test" "$WORK/bill-$1" "$TESTED"
+    served "$1" "$2" answers "$WORK/test" "$WORK/bill-$1" "$TESTED" --streams 16
 }
 
 mkdir -p "$WORK"
@@ -65,7 +67,7 @@ absent "$WORK/questions" && tasks -o "$WORK/questions" --questions --count "$TES
 
 say "the teacher: $BASE, tuned"
 absent "$WORK/teacher/adapter_model.safetensors" && "$FARTHING" learn tune "$BASE" \
-    --data "$WORK/tuned" -o "$WORK/teacher" --rank 16 --alpha 32 --rate 1e-3 --rows 8 --resume
+    --data "$WORK/tuned" -o "$WORK/teacher" --rank 16 --alpha 32 --rate 1e-3 --rows 4 --together 4 --resume
 absent "$WORK/$KIND-teacher" &&
     "$FARTHING" learn merge "$BASE" "$WORK/teacher" -o "$WORK/$KIND-teacher"
 known "$KIND-teacher" || "$FARTHING" pull "$WORK/$KIND-teacher"
@@ -76,11 +78,11 @@ scored "$KIND-teacher-8"
 
 say "its answers"
 absent "$WORK/told/card.json" &&
-    served "$KIND-teacher-8" answers "$WORK/asked" "$WORK/told" "$ASKED"
+    served "$KIND-teacher-8" 0 answers "$WORK/asked" "$WORK/told" "$ASKED"
 
 say "the student: random weights, the teacher's text"
 absent "$WORK/tokenizer" &&
-    "$FARTHING" learn tokenizer "$WORK/told" -o "$WORK/tokenizer" --size 2048
+    "$FARTHING" learn tokenizer "$WORK/told" -o "$WORK/tokenizer" --size "$SIZE"
 absent "$WORK/packed" && "$FARTHING" learn data pack "$WORK/told" -o "$WORK/packed" \
     --tokenizer "$WORK/tokenizer" --answers-only
 "$FARTHING" learn pretrain "$STUDENT" -o "$WORK/student" --resume
@@ -92,6 +94,6 @@ known "$KIND-student-8" ||
 scored "$KIND-student-8"
 
 say "what an answer costs"
-billed "$KIND-teacher-8"
-billed "$KIND-student-8"
+billed "$KIND-teacher-8" 0 # as many threads as there are cores
+billed "$KIND-student-8" 1 # whose steps are so short that HTTP had better keep a core
 python3 "$HERE/distilled.py" "$WORK" "$BASE" "$KIND-teacher-8" "$KIND-student-8"
