@@ -1,6 +1,7 @@
 """Loads even out by corrections alone; the sequence-wise loss is the paper's."""
 
 import numpy as np
+import pytest
 import torch
 from packed_rows import packed
 from toy_models import DOCUMENTS, VOCABULARY, leaves, made
@@ -18,7 +19,8 @@ def load_of(logits: torch.Tensor, correction: torch.Tensor) -> torch.Tensor:
     return torch.bincount(route(logits, ROUTER, correction).ids.flatten(), minlength=16)
 
 
-def test_a_skewed_router_is_evened_out() -> None:
+@pytest.mark.parametrize(("rate", "proportional"), [(5e-3, False), (3e-2, True)])
+def test_a_skewed_router_is_evened_out(rate: float, proportional: bool) -> None:
     generator = torch.Generator().manual_seed(5)
     skew, correction = torch.linspace(-2, 2, 16), torch.zeros(16)
     loads = []
@@ -26,7 +28,7 @@ def test_a_skewed_router_is_evened_out() -> None:
         logits = skew + 0.5 * torch.randn(512, 16, generator=generator)
         load = load_of(logits, correction)
         loads.append(load)
-        balance.corrected(correction, load, 5e-3)
+        balance.corrected(correction, load, rate, proportional=proportional)
     assert balance.imbalance(loads[0]) > 3.5
     assert max(map(balance.imbalance, loads[-20:])) < 1.4, "512 tokens leave some chance"
     assert balance.imbalance(torch.stack(loads[-20:]).sum(0)) < 1.05
@@ -43,6 +45,13 @@ def test_a_step_is_the_rate_whatever_the_load() -> None:
     correction = torch.tensor([0.5, 0.5, 0.5])
     balance.corrected(correction, torch.tensor([100, 2, 0]), 0.125)
     assert correction.tolist() == [0.375, 0.625, 0.625]
+
+
+def test_a_proportional_step_is_as_long_as_the_load_is_off_and_the_rate_at_most() -> None:
+    correction = torch.tensor([0.5, 0.5, 0.5, 0.5])
+    balance.corrected(correction, torch.tensor([40, 10, 5, 5]), 0.5, proportional=True)
+    balance.corrected(correction, torch.zeros(4), 0.5, proportional=True)  # nobody was chosen
+    assert [round(x, 6) for x in correction.tolist()] == [0.0, 0.666667, 0.833333, 0.833333]
 
 
 def test_loads_too_large_for_fp32_are_still_compared() -> None:

@@ -1,18 +1,28 @@
 """Experts' load, evened out without a loss (Wang et al., 2408.15664; DeepSeek-V3, 2412.19437).
 
-An expert's correction, which takes part in the choice alone, goes down by a fixed rate after a step
-in which the expert got more than the mean of the whole batch, and up after one with less. Beside it
-a sequence-wise loss, too small to matter to what is learned, keeps single sequences from extremes.
+An expert's correction, which takes part in the choice alone, goes down after a step in which the
+expert got more than the mean of the whole batch, and up after one with less: by a fixed rate, or by
+as much more as its load is further off. Beside it a sequence-wise loss, too small to matter to what
+is learned, keeps single sequences from extremes.
 """
 
 import torch
 from torch import Tensor
 
 
-def corrected(correction: Tensor, load: Tensor, rate: float) -> None:
-    """Moves correction [E], in place, by the load [E] of a step's whole batch."""
+def corrected(correction: Tensor, load: Tensor, rate: float, *, proportional: bool = False) -> None:
+    """Moves correction [E], in place, by the load [E] of a step's whole batch.
+
+    Proportional: by rate * (1 - load / mean), and by the whole rate at most.
+    """
     load = load.to(torch.float64)
-    correction += rate * torch.sign(load.mean() - load).to(correction.dtype)
+    mean = load.mean()
+    off = (
+        ((mean - load) / mean.clamp_min(1e-9)).clamp(-1, 1)
+        if proportional
+        else torch.sign(mean - load)
+    )
+    correction += (rate * off).to(correction.dtype)
 
 
 def imbalance(load: Tensor) -> float:

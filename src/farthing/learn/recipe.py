@@ -115,6 +115,9 @@ class Balance(Table, frozen=True):
     rate: Amount = 1e-3
     """What an expert's correction moves by after a step (2408.15664)."""
 
+    proportional: bool = False
+    """It moves by rate * (1 - load / mean), clipped to the rate: far where far off, little near."""
+
     falls: bool = False
     """Whether that goes with the learning rate, up and down. Fixed moves leave loads as uneven as a
     move makes them, and wherever the last one was."""

@@ -205,12 +205,13 @@ class Run:
 
     def _balance(self, loads: dict[str, Tensor], share: float) -> None:
         """share: of the full learning rate."""
-        if self.done >= self.recipe.balance.until * self.recipe.steps:
+        told = self.recipe.balance
+        if self.done >= told.until * self.recipe.steps:
             return
-        move = self.recipe.balance.rate * (share if self.recipe.balance.falls else 1.0)
+        move = told.rate * (share if told.falls else 1.0)
         for name, correction in self.parameters.corrections():
             if name in loads:
-                balance.corrected(correction, loads[name], move)
+                balance.corrected(correction, loads[name], move, proportional=told.proportional)
 
 
 def prepare(threads: int) -> None:
