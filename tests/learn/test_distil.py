@@ -146,7 +146,7 @@ def test_kept_logits_move_a_student_as_the_teacher_itself_does(model, tmp_path):
 
 def _whole(run, batch):
     """Which tokens are of documents that begin in their row."""
-    starts = torch.tensor(run.rows.streams[0].corpus.starts)
+    starts = torch.tensor(run.rows.corpora[0].starts)
     found = []
     for row, positions in zip(batch.rows.tolist(), batch.positions, strict=True):
         places = torch.from_numpy(run.rows.places(row)[1])
