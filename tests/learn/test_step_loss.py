@@ -48,3 +48,19 @@ def test_corrections_may_fall_with_the_learning_rate(
     run.step()
     for _, value in run.parameters.corrections():
         assert set(value.abs().tolist()) <= {0.0, moved} and bool(value.any())
+
+
+def test_corrections_may_move_in_proportion(tmp_path: Path) -> None:
+    run = opened(tmp_path, balance={"rate": 0.5, "proportional": True})
+    run.step()
+    lengths = {x for _, value in run.parameters.corrections() for x in value.abs().tolist()}
+    assert len(lengths - {0.0, 0.5}) > 1 and max(lengths) <= 0.5
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_recipe_s_rows_may_be_whole_documents(whole: bool, tmp_path: Path) -> None:
+    """Its documents have 10 to 39 tokens."""
+    batch = {"tokens": 160, "together": 80}
+    rows = opened(tmp_path, data={"whole": whole, "length": 40}, batch=batch).rows
+    begins = set(rows.corpora[0].starts[:-1].tolist())
+    assert all(int(rows.places(row)[1][0]) in begins for row in range(8)) == whole
