@@ -4,7 +4,8 @@
 # Each step is left out if what it makes is there, so that a stopped run goes on.
 #
 #   recipes/distil.sh                    the whole of it, in runs/distil
-#   KIND=sort recipes/distil.sh          another task of `farthing learn data tasks`
+#   KIND=sort WORK=runs/sort STUDENT=sort.toml recipes/distil.sh
+#                                        another task of `farthing learn data tasks`
 set -euo pipefail
 
 FARTHING=${FARTHING:-farthing}
@@ -21,17 +22,18 @@ STUDENT=${STUDENT:-$HERE/student.toml}
 PORT=${PORT:-8017}
 
 say() { printf '\n== %s\n' "$*" >&2; }
+open_port() { (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; }
 absent() { [ ! -e "$1" ]; }
 tasks() { "$FARTHING" learn data tasks --kinds "$KIND" --languages "$SPOKEN" "$@"; }
-known() { "$FARTHING" ls | awk '{print $1}' | grep -qx "$1"; }
 
-served() { # MODEL THREADS COMMAND...: the command while the model is served
+served() { # NAME THREADS COMMAND...: the command while that model is served
     local model=$1 threads=$2 server status=0
     shift 2
-    "$FARTHING" serve "$model" --port "$PORT" --threads "$threads" --unmeasured \
+    open_port && say "somebody serves at port $PORT already; set PORT to another" && return 1
+    "$FARTHING" serve "$WORK/$model" --port "$PORT" --threads "$threads" --unmeasured \
         >"$WORK/serve-$model.log" 2>&1 &
     server=$!
-    until (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do
+    until open_port; do
         kill -0 "$server" 2>/dev/null || { cat "$WORK/serve-$model.log" >&2; return 1; }
         sleep 0.2
     done
@@ -41,24 +43,36 @@ served() { # MODEL THREADS COMMAND...: the command while the model is served
     return "$status"
 }
 
-answers() { # QUESTIONS INTO COUNT WHAT...
-    "$FARTHING" learn data sample --url "http://127.0.0.1:$PORT/v1" --prompts "$1" -o "$2" \
-        --samples "$3" --temperature 0 --top-p 1 --max-tokens 96 --licence apache-2.0 "${@:4}"
+answers() { # NAME QUESTIONS INTO COUNT WHAT...
+    "$FARTHING" learn data sample --url "http://127.0.0.1:$PORT/v1" --model "$1" --prompts "$2" \
+        -o "$3" --samples "$4" --temperature 0 --top-p 1 --max-tokens 96 --licence apache-2.0 "${@:5}"
 }
 
-scored() { # MODEL: right answers to the test's questions, as served
+eighth() { # NAME: packed in 8 bits
+    absent "$WORK/$1-8" || return 0
+    "$FARTHING" quantize "$WORK/$1" -o "$WORK/$1-8" --method rtn --bits 8
+}
+
+scored() { # NAME MODEL: right answers to the test's questions, as served
     absent "$WORK/$1.json" || return 0
-    "$FARTHING" eval "$1" --chat --tokens 0 --tasks "$WORK/questions/$KIND-$SPOKEN.jsonl" \
+    "$FARTHING" eval "$2" --chat --tokens 0 --tasks "$WORK/questions/$KIND-$SPOKEN.jsonl" \
         --json >"$WORK/$1.json.part"
     mv "$WORK/$1.json.part" "$WORK/$1.json"
 }
 
-billed() { # MODEL THREADS: what an answer to the test costs, as the server bills it
+billed() { # NAME THREADS: what an answer to the test costs, as the server bills it
     absent "$WORK/bill-$1/card.json" || return 0
-    served "$1" "$2" answers "$WORK/test" "$WORK/bill-$1" "$TESTED" --streams 16
+    served "$1" "$2" answers "$1" "$WORK/test" "$WORK/bill-$1" "$TESTED" --streams 16
 }
 
 mkdir -p "$WORK"
+WORK=$(cd "$WORK" && pwd)
+task="$BASE $KIND $SPOKEN $TUNED $ASKED $SIZE $TESTED"
+absent "$WORK/task" && echo "$task" >"$WORK/task"
+[ "$(cat "$WORK/task")" = "$task" ] || {
+    say "$WORK is of $(cat "$WORK/task"); this is $task: set WORK to another folder, or remove it"
+    exit 2
+}
 say "questions"
 absent "$WORK/tuned" && tasks -o "$WORK/tuned" --count "$TUNED" --seed 1
 absent "$WORK/asked" && tasks -o "$WORK/asked" --count "$ASKED" --seed 2
@@ -70,15 +84,13 @@ absent "$WORK/teacher/adapter_model.safetensors" && "$FARTHING" learn tune "$BAS
     --data "$WORK/tuned" -o "$WORK/teacher" --rank 16 --alpha 32 --rate 1e-3 --rows 4 --together 4 --resume
 absent "$WORK/$KIND-teacher" &&
     "$FARTHING" learn merge "$BASE" "$WORK/teacher" -o "$WORK/$KIND-teacher"
-known "$KIND-teacher" || "$FARTHING" pull "$WORK/$KIND-teacher"
-known "$KIND-teacher-8" ||
-    "$FARTHING" quantize "$KIND-teacher" -o "$KIND-teacher-8" --method rtn --bits 8
-scored "$BASE"
-scored "$KIND-teacher-8"
+eighth "$KIND-teacher"
+scored "$BASE" "$BASE"
+scored "$KIND-teacher-8" "$WORK/$KIND-teacher-8"
 
 say "its answers"
 absent "$WORK/told/card.json" &&
-    served "$KIND-teacher-8" 0 answers "$WORK/asked" "$WORK/told" "$ASKED"
+    served "$KIND-teacher-8" 0 answers "$KIND-teacher-8" "$WORK/asked" "$WORK/told" "$ASKED"
 
 say "the student: random weights, the teacher's text"
 absent "$WORK/tokenizer" &&
@@ -88,10 +100,8 @@ absent "$WORK/packed" && "$FARTHING" learn data pack "$WORK/told" -o "$WORK/pack
 "$FARTHING" learn pretrain "$STUDENT" -o "$WORK/student" --resume
 absent "$WORK/$KIND-student" && "$FARTHING" learn publish "$WORK/student" \
     --recipe "$STUDENT" -o "$WORK/$KIND-student" --licence apache-2.0
-known "$KIND-student" || "$FARTHING" pull "$WORK/$KIND-student"
-known "$KIND-student-8" ||
-    "$FARTHING" quantize "$KIND-student" -o "$KIND-student-8" --method rtn --bits 8
-scored "$KIND-student-8"
+eighth "$KIND-student"
+scored "$KIND-student-8" "$WORK/$KIND-student-8"
 
 say "what an answer costs"
 billed "$KIND-teacher-8" 0 # as many threads as there are cores

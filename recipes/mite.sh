@@ -14,22 +14,25 @@ TEACHER=${TEACHER:-smollm2-135m}
 PORT=${PORT:-8131}
 
 say() { printf '\n== %s\n' "$*" >&2; }
+open_port() { (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; }
 absent() { [ ! -e "$WORK/$1" ]; }
 tasks() { absent "$1" || return 0; "$FARTHING" learn data tasks -o "$WORK/$1" "${@:2}"; }
 
 sampled() { # NAME WHAT...: the teacher's answers to prompts grown from seeds
     absent "$1/card.json" || return 0
     "$FARTHING" learn data sample -o "$WORK/$1" --url "http://127.0.0.1:$PORT/v1" --streams 48 \
+        --model "$TEACHER" \
         --max-tokens 512 --temperature 0.7 --licence apache-2.0 "${@:2}"
 }
 
 prose() {
     local server
     absent prose/card.json || absent prose-held/card.json || return 0
+    open_port && say "somebody serves at port $PORT already; set PORT to another" && return 1
     "$FARTHING" serve "$TEACHER" --port "$PORT" >"$WORK/serve.log" 2>&1 &
     server=$!
     trap 'kill "$server"' EXIT
-    until (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do
+    until open_port; do
         kill -0 "$server" || { cat "$WORK/serve.log" >&2; return 1; }
         sleep 0.2
     done
@@ -81,9 +84,12 @@ trained() { # RECIPE
     "$FARTHING" learn pretrain "recipes/$1.toml" -o "$WORK/$1" --resume
 }
 
-data
-case ${1:-all} in
-data) ;;
+wanted=${1:-all}
+case $wanted in
+data | twins | all) data ;;
+*) say "data, twins, or nothing for mite itself; not $wanted" && exit 2 ;;
+esac
+case $wanted in
 twins)
     trained mite-active
     trained mite-total
@@ -91,8 +97,8 @@ twins)
     ;;
 all)
     trained mite
-    absent published && "$FARTHING" learn publish "$WORK/mite" --recipe recipes/mite.toml \
-        -o "$WORK/published" --licence apache-2.0
+    absent published || exit 0
+    "$FARTHING" learn publish "$WORK/mite" --recipe recipes/mite.toml -o "$WORK/published" \
+        --licence apache-2.0
     ;;
-*) say "data, twins, or nothing for mite itself; not $1" && exit 2 ;;
 esac

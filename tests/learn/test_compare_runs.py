@@ -2,20 +2,24 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from farthing.cli import main
-from farthing.errors import InputError
+from farthing.errors import FormatError, InputError
 from farthing.learn.compare import Comparison, Curve
 
 LOSSES = (4.0, 3.0, 2.5)
 
 
-def written(folder: Path, *, losses: tuple[float, ...], flops: float, corpus: str = "held") -> Path:
+def written(
+    folder: Path, *, losses: tuple[float, ...], flops: float, corpus: str = "held", **looks: Any
+) -> Path:
     """A run of a million tokens a step that looked after each step."""
     folder.mkdir()
     facts = {"name": folder.name, "parameters": 10, "active": 5, "flops_a_token": flops}
+    facts["looks"] = {"corpora": {corpus: "a"}, "tokens": 64, "length": 32, "whole": False} | looks
     (folder / "facts.json").write_text(json.dumps(facts))
     (folder / "recipe.toml").write_text("")
     lines = (
@@ -71,3 +75,30 @@ def test_runs_without_a_text_in_common_are_not_compared(tmp_path):
     ]
     with pytest.raises(InputError, match="same held-out text"):
         Comparison.read(runs)
+
+
+@pytest.mark.parametrize(
+    ("looks", "said"),
+    [
+        ({"corpora": {"held": "b"}}, "held differ"),
+        ({"length": 64}, "length of a look differ"),
+        ({"whole": True}, "whole of a look differ"),
+        ({"tokens": 32}, "tokens of a look differ"),
+    ],
+)
+def test_runs_that_looked_at_other_tokens_of_one_name_are_not_compared(looks, said, tmp_path):
+    runs = [
+        written(tmp_path / "one", losses=LOSSES, flops=1e6),
+        written(tmp_path / "other", losses=LOSSES, flops=1e6, **looks),
+    ]
+    with pytest.raises(InputError, match=said):
+        Comparison.read(runs)
+
+
+def test_a_run_that_does_not_say_what_it_looked_at_is_told_how_to(tmp_path):
+    run = written(tmp_path / "one", losses=LOSSES, flops=1e6)
+    facts = json.loads((run / "facts.json").read_text())
+    del facts["looks"]
+    (run / "facts.json").write_text(json.dumps(facts))
+    with pytest.raises(FormatError, match="--resume"):
+        Comparison.read([run, run])

@@ -255,8 +255,8 @@ def test_a_recipe_without_a_teacher_is_no_distillation(tmp_path, capsys):
     assert "has no [teacher]" in capsys.readouterr().err
 
 
-def test_an_unbiased_cache_has_a_lower_loss_floor_than_none():
-    """Kept losses are cross-entropies: their floor is the teacher's own entropy."""
+def test_a_student_that_equals_its_teacher_is_at_the_teachers_entropy():
+    """Kept losses are cross-entropies."""
     shares = torch.tensor([[0.5, 0.25, 0.25]])
     z = torch.full((1, 5), -1e3)
     z[0, :3] = shares.log()

@@ -1,5 +1,6 @@
 """What is kept of a teacher: its expectation is the teacher, which the likeliest alone are not."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -132,6 +133,14 @@ def test_what_is_of_something_else_is_refused_by_name(wrong, said, tmp_path):
     one.fits("abc", V, 1.0)
     with pytest.raises(InputError, match=said):
         one.fits(*wrong)
+
+
+def test_logits_made_again_are_the_same_teacher(tmp_path):
+    one, again = kept(tmp_path / "one"), kept(tmp_path / "again")
+    other = dataclasses.replace(one, about=one.about | {"seed": 9})
+    timed = dataclasses.replace(again, about=again.about | {"seconds": 9.5, "command": "x"})
+    assert timed.identity == one.identity
+    assert other.identity != one.identity
 
 
 def test_damage_is_named(tmp_path):

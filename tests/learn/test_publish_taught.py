@@ -53,13 +53,16 @@ def test_a_teacher_that_was_asked_stands_on_the_card(model: Path, tmp_path: Path
 
 
 def test_kept_logits_stand_on_the_card(model: Path, tmp_path: Path) -> None:
-    engine_logits.write(tmp_path / "train", model, tmp_path / "kept", Settings(), threads=1)
+    command = "farthing learn data logits train --teacher teacher -o kept"
+    folders = tmp_path / "train", model, tmp_path / "kept"
+    engine_logits.write(*folders, Settings(), threads=1, command=command)
     data = {"length": 32, "train": [{"path": "train", "logits": "kept"}], "held_out": []}
     recipe = taught(tmp_path, steps=2, data=data, teacher={"weight": 0.5})
     told = card(ran(recipe, tmp_path / "run"), recipe)
 
     assert "and on what a teacher makes of them (kept)." in told
     assert "| teacher kept | | `" in told
+    assert told.index(command) < told.index("farthing learn distil"), "each after what it reads"
 
 
 def test_a_run_that_another_began_does_not_say_random_weights(model: Path, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ def test_what_a_teacher_said_is_not_promised_to_the_bit():
     def told(taught: bool) -> str:
         return "\n".join(again({}, taught, ["farthing learn pretrain r.toml -o run"]))
 
-    assert "if the teacher says the same" in told(True)
-    assert "teacher" not in told(False)
+    assert "to the bit" not in told(True)
+    assert "to the bit" in told(False)
     taught = {"card": {"teacher": None, "parents": [{"card": {"teacher": {"model": "m"}}}]}}
     assert has_teacher(taught)
     assert not has_teacher({"card": None})

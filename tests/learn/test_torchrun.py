@@ -55,3 +55,30 @@ def test_what_can_not_be_shared_is_said_once(tmp_path: Path) -> None:
     ended = subprocess.run(command, env=SURROUNDINGS, capture_output=True, text=True, timeout=240)
     assert ended.returncode
     assert ended.stderr.count("farthing: 3 processes can't share a step of 8 rows") == 1
+
+
+ELSEWHERE = """
+import os, sys
+os.chdir(sys.argv[1] + os.environ["RANK"])
+from farthing.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changed", ["data", "recipe"])
+def test_a_machine_with_other_files_is_named(changed: str, tmp_path: Path) -> None:
+    for rank in range(2):
+        folder = tmp_path / f"at{rank}"
+        folder.mkdir()
+        if changed == "data":
+            toy_run.data(folder / "train", seed=rank)
+        toy_run.recipe(folder, steps=4, seed=rank if changed == "recipe" else 1)
+    script = tmp_path / "elsewhere.py"
+    script.write_text(ELSEWHERE)
+    words = ["learn", "pretrain", "recipe.toml", "-o", "run", "--threads", "1"]
+    command = torchrun(2, script, tmp_path / "at", *words)
+    ended = subprocess.run(command, env=SURROUNDINGS, capture_output=True, text=True, timeout=240)
+    assert ended.returncode
+    assert "another recipe or other data than the one that leads" in ended.stderr
+    assert not list((tmp_path / "at0" / "run").glob("step-*"))

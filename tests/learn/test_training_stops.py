@@ -14,6 +14,7 @@ from farthing.learn.batches import Rows
 from farthing.learn.blame import pieces
 from farthing.learn.corpus import Corpus
 from farthing.learn.place import claimed
+from farthing.learn.training import opened
 from learn import toy_run
 
 ASKED = ("--json",)
@@ -69,8 +70,33 @@ def test_a_run_that_went_astray_goes_on_with_another_recipe(tmp_path, capsys):
     start = str(checkpoint.newest(out))
     assert pretrain(calmer, again, "--start", start) == 0
     assert [line["step"] for line in journal.lines(again / "log.jsonl")] == [7, 8, 9]
+    assert pretrain(calmer, again, "--resume", "--start", start) == 2
+    assert "leave out --start" in capsys.readouterr().err
     assert pretrain(toy_run.recipe(tmp_path, 6), tmp_path / "third", "--start", start) == 2
     assert "ends at step 6" in capsys.readouterr().err
+
+
+def test_a_run_killed_before_its_first_checkpoint_still_began_where_it_began(tmp_path):
+    out, again = tmp_path / "run", tmp_path / "again"
+    assert pretrain(toy_run.recipe(tmp_path, 6), out) == 0
+    calmer = toy_run.recipe(tmp_path, 9, optimizer={"rate": 0.001})
+    with opened(calmer, again, start=checkpoint.newest(out)):
+        pass  # no step was made
+    assert pretrain(calmer, again, "--resume") == 0
+    assert [line["step"] for line in journal.lines(again / "log.jsonl")] == [7, 8, 9]
+    assert json.loads((again / "facts.json").read_bytes())["started"]["step"] == 6
+
+
+@pytest.mark.parametrize("matrices", ["muon", "adamw"])
+def test_moments_of_another_optimizer_are_refused(matrices, tmp_path, capsys):
+    other = {"muon": "adamw", "adamw": "muon"}[matrices]
+    out = tmp_path / "run"
+    assert pretrain(toy_run.recipe(tmp_path, 2, optimizer={"matrices": matrices}), out) == 0
+    recipe = toy_run.recipe(tmp_path, 4, optimizer={"matrices": other})
+    start = str(checkpoint.newest(out))
+    assert pretrain(recipe, tmp_path / "again", "--start", start) == 3
+    assert "optimizer.matrices has to be" in capsys.readouterr().err
+    assert not (tmp_path / "again" / "recipe.toml").exists()
 
 
 def test_the_pieces_of_a_row_are_its_tokens(tmp_path):

@@ -69,9 +69,14 @@ def test_the_highest_peak_of_these_threads_counts(changed, kept, tmp_path, monke
     assert found["peak"] == (7.0 if kept else 2.0)
 
 
-@pytest.mark.parametrize("name", ["threads", "torch", "instructions"])
+@pytest.mark.parametrize("name", ["threads", "torch", "instructions", "kernels", "farthing"])
 def test_whatever_costs_the_sameness_of_bits_is_told(name):
-    now = {"threads": 1, "torch": "2", "instructions": "AVX2", "data": []}
+    now = facts.surroundings(1, [])
     assert facts.compared(now, now) == []
     (told,) = facts.compared(now, now | {name: "other"})
     assert told.startswith(f"{name} was other and is {now[name]}")
+
+
+def test_our_kernels_are_named_by_what_they_run_on(monkeypatch):
+    monkeypatch.setenv("FARTHING_ISA", "portable")
+    assert facts.bits(1)["kernels"] == "portable"

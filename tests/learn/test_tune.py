@@ -84,6 +84,18 @@ def test_nothing_of_the_base_moves(model, tmp_path):
     assert all(torch.equal(w, before[name]) for name, w in tuning.base.weights.items())
 
 
+def test_other_kernels_than_it_began_with_are_told(model, tmp_path, monkeypatch):
+    tuning = opened(model, tmp_path / "out")
+    tuning.go(lambda: tuning.tune.done > 0, quiet, quiet)
+    tuning.close()
+    assert tuning.notes == []
+    monkeypatch.setenv("FARTHING_ISA", "portable")
+    again = opened(model, tmp_path / "out", resume=True)
+    again.close()
+    (told,) = again.notes
+    assert told.startswith("kernels was") and "portable" in told
+
+
 def test_stopped_and_resumed_is_never_stopped_to_the_bit(model, tmp_path):
     whole = to_the_end(opened(model, tmp_path / "whole"))
     stop = iter([False, False, False, True])

@@ -39,7 +39,8 @@ def logits(
     teacher
         A name that `farthing ls` shows, or a packed folder.
     output
-        A new folder: about 4 * (top + draws) bytes a token.
+        A new folder: 4 bytes a token for each of the likeliest, 2 for each drawn (6 and 4 if the
+        vocabulary is above 65,536).
     top
         How many of the likeliest to keep.
     draws
@@ -53,7 +54,7 @@ def logits(
     as_json
         Print one JSON object: what logits.json says.
     """
-    from farthing.cli import torch_needed
+    from farthing.cli import command, torch_needed
 
     torch_needed.check()
     # torch is first imported here
@@ -70,6 +71,7 @@ def logits(
             output,
             settings,
             threads=threads,
+            command=command.text(),
             tell=lambda done, total: tell(done),
         )
     if as_json:

@@ -117,6 +117,8 @@ def tune(
     )
     with stopped() as by, shown(tuning.live(), as_json=as_json) as screen:
         screen.note(tuning.opening())
+        for note in tuning.notes:
+            screen.note(note)
         done = tuning.go(lambda: bool(by), screen.told, screen.note)
     if done:
         print(f"{output}: an adapter; `farthing learn merge {model} {output} -o FOLDER` adds it")

@@ -6,7 +6,7 @@ from math import exp, log
 from pathlib import Path
 from typing import Any
 
-from farthing.errors import InputError
+from farthing.errors import FormatError, InputError
 from farthing.learn.report import GRID, HELD_OUT, History
 from farthing.learn.shortened import shortened
 
@@ -55,7 +55,8 @@ class Comparison:
 
     @classmethod
     def read(cls, folders: Sequence[Path]) -> "Comparison":
-        """Raises what History.read raises; InputError if runs have no held-out text in common."""
+        """Raises what History.read raises; InputError if runs have no held-out text in common, or
+        had other tokens under its name."""
         runs = tuple(History.read(folder) for folder in folders)
         looked = [set(run.looks[-1]["held_out"]) if run.looks else set() for run in runs]
         common = set.intersection(*looked)
@@ -65,7 +66,9 @@ class Comparison:
                 " same held-out text; they need the same [[data.held_out]]"
             )
         # as the first run's recipe has them
-        return cls(runs, tuple(n for n in runs[0].looks[-1]["held_out"] if n in common))
+        corpora = tuple(n for n in runs[0].looks[-1]["held_out"] if n in common)
+        _alike(runs, corpora)
+        return cls(runs, corpora)
 
     def rows(self) -> list[dict[str, Any]]:
         """One for each run: figures, and for each corpus the loss at its end.
@@ -91,6 +94,32 @@ class Comparison:
                 c: None if at is None else at / curves[c].compute[-1] for c, at in reached.items()
             }
         return row
+
+
+def _alike(runs: Sequence[History], corpora: Sequence[str]) -> None:
+    """A corpus of the same path may be another, in rows of another length."""
+    first = _looked(runs[0], corpora)
+    for run in runs[1:]:
+        differ = [name for name, value in _looked(run, corpora).items() if value != first[name]]
+        if differ:
+            raise InputError(
+                f"{run.folder} and {runs[0].folder} were looked at with other tokens:"
+                f" {', '.join(differ)} differ; losses of the same held-out text can be compared,"
+                " in rows of one length"
+            )
+
+
+def _looked(run: History, corpora: Sequence[str]) -> dict[str, Any]:
+    try:
+        looks = dict(run.facts["looks"])
+        return {name: looks["corpora"][name] for name in corpora} | {
+            f"{name} of a look": looks[name] for name in ("tokens", "length", "whole")
+        }
+    except (KeyError, TypeError) as error:
+        raise FormatError(
+            f"{run.folder}/facts.json does not say what the run was looked at with ({error}); go on"
+            " with the run (--resume), which writes it"
+        ) from None
 
 
 def draw(comparison: Comparison, path: Path) -> None:

@@ -65,9 +65,11 @@ def write(
     settings: Settings,
     *,
     threads: int = 0,
+    command: str = "",
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> Kept:
-    """Of a corpus, by a packed teacher. `tell` hears documents done and in all.
+    """Of a corpus, by a packed teacher. `tell` hears documents done and in all; `command`
+    is what asked for it.
 
     Raises InputError if `into` exists, if the tokenizers differ or a document is longer than what
     the teacher reads; NotFound, FormatError for corpus and teacher.
@@ -103,6 +105,7 @@ def write(
             noted = monotonic()
             _note(draft / PROGRESS, arrays, about, done, spent + noted - began)
     told = about | {"seconds": round(spent + monotonic() - began, 1), "asked": asked(corpus)}
+    told |= {"command": command} if command else {}
     for array in arrays.values():
         array.flush()
     (draft / PROGRESS).unlink(missing_ok=True)

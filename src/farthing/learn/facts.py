@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from farthing import __version__, machine
+from farthing.engine.isa import choose_isa
 from farthing.errors import FormatError, InputError
 from farthing.learn import work
 from farthing.learn.batches import Rows
@@ -20,17 +21,35 @@ from farthing.models import tensors_of
 A_PARAMETER = 16
 """Bytes in memory: the number, its gradient, and two moments."""
 
+MACHINE = ("threads", "instructions", "kernels")
+"""What a peak was measured with."""
+
 LOOKED_AT = 64
 """Rows whose documents' lengths stand for all."""
 
 
 def surroundings(threads: int, corpora: Sequence[Corpus]) -> dict[str, Any]:
+    return {**bits(threads), "data": [digest(corpus) for corpus in corpora]}
+
+
+def bits(threads: int) -> dict[str, Any]:
+    """What may change the last bits. Instructions are torch's, kernels ours."""
     return {
         "threads": threads,
         "torch": torch.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "kernels": choose_isa(),
         "farthing": __version__,
-        "data": [digest(corpus) for corpus in corpora],
+    }
+
+
+def looks(recipe: Recipe, held_out: Mapping[str, Corpus]) -> dict[str, Any]:
+    """What decides which tokens a run is looked at with, if runs are to be compared."""
+    return {
+        "corpora": {name: digest(corpus) for name, corpus in held_out.items()},
+        "tokens": recipe.evaluate.tokens,
+        "length": recipe.data.length,
+        "whole": recipe.data.whole,
     }
 
 
@@ -41,9 +60,14 @@ def compared(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
             "the data is not what the run began with: a corpus of data.train was made again, or the"
             " teacher is another; start the run in a new folder, or bring back what it began with"
         )
+    return changed(now, before)
+
+
+def changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Of `bits`, in words."""
     return [
         f"{name} was {before.get(name)} and is {now[name]}: the run goes on, but not to the bit"
-        for name in ("threads", "torch", "instructions")
+        for name in bits(0)
         if now[name] != before.get(name)
     ]
 
@@ -94,7 +118,7 @@ def _peak_before(path: Path, surroundings: Mapping[str, Any]) -> float:
         return 0.0
     try:
         found = json.loads(path.read_bytes())
-        same = all(found[name] == surroundings[name] for name in ("threads", "instructions"))
+        same = all(found.get(name) == surroundings[name] for name in MACHINE)
         return float(found["peak"]) if same else 0.0
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path} is damaged ({error}); remove it") from None

@@ -14,6 +14,7 @@ Shapes: N tokens of a corpus, V vocabulary, R rows of a step.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ from farthing.store.space import need
 
 VERSION = 1
 ABOUT = "logits.json"
+TOLD = ("seconds", "command")
+"""Of it, what decides nothing."""
 
 Mapped = np.memmap[Any, np.dtype[Any]]
 
@@ -59,7 +62,9 @@ class Kept:
 
     @property
     def identity(self) -> str:
-        return hashlib.sha256((self.path / ABOUT).read_bytes()).hexdigest()
+        """Of what decides the arrays: made again by the same teacher, they are the same."""
+        decides = {name: self.about[name] for name in self.about if name not in TOLD}
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     def fits(self, corpus: str, vocabulary: int, temperature: float) -> None:
         """InputError if they are of another corpus, vocabulary or temperature."""

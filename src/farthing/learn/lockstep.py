@@ -4,6 +4,7 @@ Whatever steps, saves, looks and stops stays as it is for one process (training.
 leader alone.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -18,8 +19,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from farthing import machine
-from farthing.errors import FormatError
-from farthing.learn import distil
+from farthing.errors import FormatError, InputError
+from farthing.learn import distil, facts
 from farthing.learn.checkpoint import Checkpoint
 from farthing.learn.corpus import Corpus
 from farthing.learn.distributed import Together, divides, joined
@@ -66,10 +67,27 @@ def follow(path: Path, device: torch.device) -> None:
     while (word := heard()) != END:
         if word == BEGIN:
             prepare(heard())
-            run = together(Plan.read(path), device)
+            plan = Plan.read(path)
+            same(plan.recipe, plan.train, heard())
+            run = together(plan, device)
         elif run is not None:
             with suppress(NotFinite, FormatError):
                 run.take(sent(None)) if word == TAKE else CALLS[word](run)
+
+
+def same(recipe: Recipe, corpora: Sequence[Corpus], leaders: int) -> None:
+    """InputError if this machine's recipe or data is not the leader's."""
+    if work_number(recipe, corpora) != leaders:
+        raise InputError(
+            "this process has another recipe or other data than the one that leads; bring the same"
+            " files to all machines"
+        )
+
+
+def work_number(recipe: Recipe, corpora: Sequence[Corpus]) -> int:
+    """Of a recipe and the corpora it is trained on; 62 bits."""
+    text = "\n".join([recipe.identity, *map(facts.digest, corpora)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2
 
 
 def together(plan: Plan, device: torch.device) -> Together:
@@ -89,6 +107,7 @@ class Leader(Together):
         divides(recipe, dist.get_world_size())
         with self._all(BEGIN):
             said(torch.get_num_threads())
+            said(work_number(recipe, corpora))
             super().__init__(recipe, corpora, device)
 
     def step(self) -> Told:

@@ -1,6 +1,6 @@
 """Who is moved by what: Muon moves hidden matrices, AdamW the rest; both at one rate."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,9 @@ from farthing.errors import FormatError
 from farthing.learn.muon import Muon, orthogonal
 from farthing.learn.parameters import Parameters
 from farthing.learn.recipe import Optimizer
+
+KEPT = {Muon: {"momentum"}, torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"}}
+"""Of a parameter, by its optimizer."""
 
 OUTER = ("embed_tokens.weight", "lm_head.weight", "gate.weight")
 """Matrices for AdamW: tables of tokens, and routers, whose rows are each an expert's own."""
@@ -77,11 +80,22 @@ class Optimizers:
         for one in self.all:
             for group in one.param_groups:
                 for p in group["params"]:
-                    found = keys.pop(self.names[id(p)], {})
+                    name = self.names[id(p)]
+                    found = keys.pop(name, {})
+                    if found.keys() != (wanted := KEPT[type(one)]):
+                        raise FormatError(
+                            f"of {name} the checkpoint has {_all(found)}, and {type(one).__name__}"
+                            f" keeps {_all(wanted)}; optimizer.matrices has to be as the"
+                            " checkpoint's recipe has it"
+                        )
                     if any(v.ndim and v.shape != p.shape for v in found.values()):
-                        raise FormatError(f"moments of {self.names[id(p)]} are of another shape")
+                        raise FormatError(f"moments of {name} are of another shape")
                     one.state[p] = found
         if keys:
             raise FormatError(
                 f"there are moments of {next(iter(keys))!r:.80}, which is not trained"
             )
+
+
+def _all(names: Collection[str]) -> str:
+    return " and ".join(sorted(names)) or "no moments"

@@ -25,8 +25,11 @@ def again(facts: Mapping[str, Any], taught: bool, commands: Sequence[str]) -> It
     if facts.get("started"):
         yield "It began with weights of another run (--start), which these commands do not make.\n"
     else:
-        said = ", if the teacher says the same," if taught else ","
-        yield f"These commands rebuild it; on the same machine and threads{said} to the bit.\n"
+        yield (
+            "These commands make the like of it: a teacher's answers are kept as they come.\n"
+            if taught
+            else "These commands rebuild it; on the same machine and threads, to the bit.\n"
+        )
     yield "```sh"
     yield from commands
     yield "```\n"

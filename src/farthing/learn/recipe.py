@@ -161,7 +161,7 @@ class Evaluate(Table, frozen=True):
     """Between one look at the held-out data and the next; the last step has one of its own."""
 
     tokens: Count = 65_536
-    """Of each held-out corpus, from its start."""
+    """Of each held-out corpus: its first rows, of documents that are shuffled once and for all."""
 
 
 class Save(Table, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 from farthing.config import settings
 from farthing.errors import FormatError, InputError, NotFound
 from farthing.formats.hf import SINGLE, read_object, read_text
-from farthing.learn import checkpoint, evaluations, journal, model_card, publish
+from farthing.learn import checkpoint, evaluations, journal, kept_logits, model_card, publish
 from farthing.learn import recipe as recipes
 from farthing.learn.adapter import WEIGHTS
 from farthing.learn.corpus import Corpus
@@ -101,6 +101,15 @@ class Release:
             further=further,
         )
 
+    def _logits(self) -> list[Mapping[str, Any]]:
+        """What is said of a teacher's logits that were kept."""
+        paths = [
+            self.path.parent / source.logits / kept_logits.ABOUT
+            for source in self.recipe.data.train
+            if source.logits is not None
+        ]
+        return [read_object(path) for path in paths if path.is_file()]
+
     def _made(
         self, corpora: Mapping[str, Corpus | None], files: Mapping[str, Path], **card: Any
     ) -> Made:
@@ -148,7 +157,7 @@ class Release:
         train = [*_launched(facts), "farthing", "learn", verb, str(self.path), "-o", str(self.run)]
         train += ["--threads", str(facts["threads"])]
         found = [one["made_by"] for one in cards if " -" in one["made_by"]]
-        found += [one.get("command") for one in (about, *abouts)]
+        found += [one.get("command") for one in (about, *abouts, *self._logits())]
         return ordered([*filter(None, found), shlex.join(train), typed])
 
 

@@ -59,11 +59,17 @@ class Training:
         self.notes: list[str] = []
         checkpoint.clean(folder)
         found = checkpoint.saved(folder)
+        if found and start:
+            raise InputError(
+                f"{folder} is at {found[-1].name}, and only a new run begins with another's"
+                " weights; leave out --start, or choose another folder"
+            )
         state = checkpoint.load(found[-1]) if found else None
         before = state.run if state else {}
         threads = threads or before.get("threads") or machine.cores().usable
         run.prepare(threads)
         self.run = make(self.recipe, plan.train)
+        self._before, self._began = float(before.get("elapsed", 0.0)), perf_counter()
         self.surroundings = facts.surroundings(threads, plan.train)
         if self.recipe.teacher is not None:
             teaching = distil.teaching(self.recipe, plan.folder, plan.train, self.run.rows)
@@ -76,11 +82,12 @@ class Training:
         elif start:
             self._take(start)
         self.facts = facts.measured(self.recipe, self.run.rows, self.surroundings, folder / FACTS)
+        self.facts["looks"] = facts.looks(self.recipe, plan.held_out)
         place.write(folder / RECIPE, plan.text)
         self.facts |= {"processes": self.run.processes, "machines": self.run.machines}
         self._keep_facts()
         self.journal, elapsed = Journal.open(folder / LOG, self.run.done)
-        self._before = max(elapsed, float(before.get("elapsed", 0.0)))
+        self._before = max(elapsed, self._before)
         self._began = self._saved = perf_counter()
 
     @property
@@ -124,6 +131,7 @@ class Training:
             )
         self.run.take(state)
         self.surroundings["started"] = {"step": state.step, "recipe": state.run.get("recipe")}
+        self.save()  # at once: a run killed before its first checkpoint would begin at random
         self.notes.append(f"started from {start}: its weights, moments and step, on this recipe")
 
     def _step(self) -> Line:

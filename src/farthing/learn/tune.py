@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from farthing.errors import InputError
-from farthing.learn import checkpoint, divergence, schedule
+from farthing.learn import checkpoint, divergence, facts, schedule
 from farthing.learn.adapted import Adapted
 from farthing.learn.base import Base
 from farthing.learn.batches import Batch
@@ -150,7 +150,7 @@ class Tune:
         return loss
 
     def save(self, folder: Path) -> Path:
-        told = {"identity": self.identity, "threads": torch.get_num_threads()}
+        told = {"identity": self.identity, **facts.bits(torch.get_num_threads())}
         state = Checkpoint(self.done, self._state(), told)
         return checkpoint.save(folder, state, keep=KEEP)
 

@@ -19,10 +19,11 @@ from time import perf_counter
 
 import msgspec
 import tomlkit
+import torch
 
 from farthing import machine
 from farthing.errors import DiskFull, InputError
-from farthing.learn import adapter_write, base, checkpoint, place, run
+from farthing.learn import adapter_write, base, checkpoint, facts, place, run
 from farthing.learn.documents import Document
 from farthing.learn.journal import Journal, Line
 from farthing.learn.live import duration
@@ -40,7 +41,7 @@ SAVED = 300.0
 
 
 class Tuning:
-    """Opened, it stands at `tune.done` steps of `tune.steps`."""
+    """Opened, it stands at `tune.done` steps of `tune.steps`. `notes` are for its user to know."""
 
     def __init__(
         self,
@@ -81,7 +82,9 @@ class Tuning:
             tokenizer = Tokenizer.open(self.base.tokenizer(Path(scratch)))
             documents = list(tokens(tokenizer, sources, self.spelled))
         self.tune = Tune(self.base, documents, settings)
+        self.notes = list[str]()
         if state:
+            self.notes = facts.changed(facts.bits(torch.get_num_threads()), state.run)
             self.tune.resume(state)
 
     def close(self) -> None:
