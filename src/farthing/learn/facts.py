@@ -118,7 +118,8 @@ def _peak_before(path: Path, surroundings: Mapping[str, Any]) -> float:
         return 0.0
     try:
         found = json.loads(path.read_bytes())
-        same = all(found.get(name) == surroundings[name] for name in MACHINE)
+        # what an older run did not write down is no reason to forget its peak
+        same = all(found.get(name, surroundings[name]) == surroundings[name] for name in MACHINE)
         return float(found["peak"]) if same else 0.0
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path} is damaged ({error}); remove it") from None
