@@ -125,6 +125,7 @@ def _looked(run: History, corpora: Sequence[str]) -> dict[str, Any]:
 def draw(comparison: Comparison, path: Path) -> None:
     """An SVG or PNG, by the path's end: a panel for each corpus, a curve for each run."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     width, height = PANEL
     corpora = comparison.corpora
@@ -139,6 +140,10 @@ def draw(comparison: Comparison, path: Path) -> None:
                 curve.compute, curve.loss, "o-", color=color, markersize=3, label=run.facts["name"]
             )
         axes.set_xscale("log")
+        # of what is left to itself, labels of two neighbours lie upon one another
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.0e}".replace("e+", "e")))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("training compute, operations")
         axes.grid(color=GRID, linewidth=0.6, which="both")
         axes.legend(frameon=False, fontsize=8)
