@@ -48,7 +48,7 @@ answers() { # NAME QUESTIONS INTO COUNT WHAT...
         -o "$3" --samples "$4" --temperature 0 --top-p 1 --max-tokens 96 --licence apache-2.0 "${@:5}"
 }
 
-eighth() { # NAME: packed in 8 bits
+eight_bits() { # NAME: packed in 8 bits
     absent "$WORK/$1-8" || return 0
     "$FARTHING" quantize "$WORK/$1" -o "$WORK/$1-8" --method rtn --bits 8
 }
@@ -84,7 +84,7 @@ absent "$WORK/teacher/adapter_model.safetensors" && "$FARTHING" learn tune "$BAS
     --data "$WORK/tuned" -o "$WORK/teacher" --rank 16 --alpha 32 --rate 1e-3 --rows 4 --together 4 --resume
 absent "$WORK/$KIND-teacher" &&
     "$FARTHING" learn merge "$BASE" "$WORK/teacher" -o "$WORK/$KIND-teacher"
-eighth "$KIND-teacher"
+eight_bits "$KIND-teacher"
 scored "$BASE" "$BASE"
 scored "$KIND-teacher-8" "$WORK/$KIND-teacher-8"
 
@@ -100,7 +100,7 @@ absent "$WORK/packed" && "$FARTHING" learn data pack "$WORK/told" -o "$WORK/pack
 "$FARTHING" learn pretrain "$STUDENT" -o "$WORK/student" --resume
 absent "$WORK/$KIND-student" && "$FARTHING" learn publish "$WORK/student" \
     --recipe "$STUDENT" -o "$WORK/$KIND-student" --licence apache-2.0
-eighth "$KIND-student"
+eight_bits "$KIND-student"
 scored "$KIND-student-8" "$WORK/$KIND-student-8"
 
 say "what an answer costs"
